@@ -1,0 +1,78 @@
+#include "core/nn/layers.h"
+
+#include <cmath>
+
+namespace attelier::nn {
+
+Linear::Linear(int64_t in, int64_t out, bool with_bias) {
+  weight.shape = {out, in};
+  add("weight", weight);
+  if (!with_bias) return;
+  bias.shape = {out};
+  add("bias", bias);
+}
+
+at::Tensor Linear::forward(const at::Tensor& x) const {
+  at::Tensor y = at::linear(x, weight.value, bias.value);
+  for (const LowRank& adapter : low_rank) y = y + adapter.scale * at::linear(at::linear(x, adapter.down), adapter.up);
+  return y;
+}
+
+Conv2d::Conv2d(int64_t in, int64_t out, int64_t kernel, int64_t stride, int64_t padding) : stride_(stride), padding_(padding) {
+  weight.shape = {out, in, kernel, kernel};
+  bias.shape = {out};
+  add("weight", weight);
+  add("bias", bias);
+}
+
+at::Tensor Conv2d::forward(const at::Tensor& x) const {
+  at::Tensor y = at::conv2d(x, weight.value, bias.value, {stride_, stride_}, {padding_, padding_});
+  for (const LowRank& adapter : low_rank)
+    y = y + adapter.scale * at::conv2d(at::conv2d(x, adapter.down, {}, {stride_, stride_}, {padding_, padding_}), adapter.up);
+  return y;
+}
+
+GroupNorm::GroupNorm(int64_t groups, int64_t channels, double epsilon) : groups_(groups), epsilon_(epsilon) {
+  weight.shape = bias.shape = {channels};
+  add("weight", weight);
+  add("bias", bias);
+}
+
+at::Tensor GroupNorm::forward(const at::Tensor& x) const { return at::group_norm(x, groups_, weight.value, bias.value, epsilon_); }
+
+void GroupNorm::initialise_own(at::Generator&) {
+  weight.value = at::ones(weight.shape, at::kFloat);
+  bias.value = at::zeros(bias.shape, at::kFloat);
+}
+
+LayerNorm::LayerNorm(int64_t channels, double epsilon) : epsilon_(epsilon) {
+  weight.shape = bias.shape = {channels};
+  add("weight", weight);
+  add("bias", bias);
+}
+
+at::Tensor LayerNorm::forward(const at::Tensor& x) const { return at::layer_norm(x, weight.shape, weight.value, bias.value, epsilon_); }
+
+void LayerNorm::initialise_own(at::Generator&) {
+  weight.value = at::ones(weight.shape, at::kFloat);
+  bias.value = at::zeros(bias.shape, at::kFloat);
+}
+
+Embedding::Embedding(int64_t count, int64_t width) {
+  weight.shape = {count, width};
+  add("weight", weight);
+}
+
+at::Tensor Embedding::forward(const at::Tensor& ids) const { return at::embedding(weight.value, ids); }
+
+void Embedding::initialise_own(at::Generator& generator) { weight.value = at::empty(weight.shape, at::kFloat).normal_(0, 0.02, generator); }
+
+at::Tensor sinusoidal_embedding(const at::Tensor& t, int64_t width) {
+  const int64_t half = width / 2;
+  const at::Tensor k = at::arange(half, at::TensorOptions().dtype(at::kFloat).device(t.device()));
+  const at::Tensor frequency = at::exp(-std::log(10000.0) * k / static_cast<double>(half));
+  const at::Tensor angle = t.to(at::kFloat).unsqueeze(1) * frequency.unsqueeze(0);  // [B, half]
+  return at::cat({at::cos(angle), at::sin(angle)}, 1);
+}
+
+}  // namespace attelier::nn

@@ -1,0 +1,80 @@
+// The layers of vision and diffusion models, thin over ATen. Names of members are the checkpoint's.
+#pragma once
+
+#include <vector>
+
+#include "core/nn/module.h"
+
+namespace attelier::nn {
+
+/// A low-rank addition to a Linear or Conv2d at run time: y += scale * up(down(x)). For 3x3 convolutions `down` carries kernel, stride and padding.
+struct LowRank {
+  at::Tensor down, up;
+  double scale = 1;
+};
+
+/// y = x W^T + b; x [..., in], W [out, in].
+class Linear : public Module {
+ public:
+  Linear(int64_t in, int64_t out, bool bias = true);
+  at::Tensor forward(const at::Tensor& x) const;
+  Parameter weight, bias;
+  std::vector<LowRank> low_rank;
+};
+
+/// NCHW convolution, W [out, in, k, k]; zero padding.
+class Conv2d : public Module {
+ public:
+  Conv2d(int64_t in, int64_t out, int64_t kernel, int64_t stride = 1, int64_t padding = 0);
+  at::Tensor forward(const at::Tensor& x) const;
+  Parameter weight, bias;
+  std::vector<LowRank> low_rank;
+
+ private:
+  int64_t stride_, padding_;
+};
+
+/// Statistics in float32 whatever the dtype of x [B, C, ...].
+class GroupNorm : public Module {
+ public:
+  GroupNorm(int64_t groups, int64_t channels, double epsilon);
+  at::Tensor forward(const at::Tensor& x) const;
+  Parameter weight, bias;
+
+ protected:
+  void initialise_own(at::Generator& generator) override;
+
+ private:
+  int64_t groups_;
+  double epsilon_;
+};
+
+/// Over the last axis.
+class LayerNorm : public Module {
+ public:
+  explicit LayerNorm(int64_t channels, double epsilon = 1e-5);
+  at::Tensor forward(const at::Tensor& x) const;
+  Parameter weight, bias;
+
+ protected:
+  void initialise_own(at::Generator& generator) override;
+
+ private:
+  double epsilon_;
+};
+
+/// Rows of a table: ids i64 [...] -> [..., width].
+class Embedding : public Module {
+ public:
+  Embedding(int64_t count, int64_t width);
+  at::Tensor forward(const at::Tensor& ids) const;
+  Parameter weight;
+
+ protected:
+  void initialise_own(at::Generator& generator) override;
+};
+
+/// [cos(t f_k), sin(t f_k)] with f_k = exp(-ln(10000) k / (width/2)), in float32; t [B] -> [B, width].
+at::Tensor sinusoidal_embedding(const at::Tensor& t, int64_t width);
+
+}  // namespace attelier::nn

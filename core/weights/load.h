@@ -1,0 +1,23 @@
+// From a checkpoint to a module: names mapped by a table, every tensor checked, all complaints reported together.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "core/nn/module.h"
+#include "core/weights/tensor_file.h"
+
+namespace attelier {
+
+
+/// Assigns every parameter of `module` from `source` (names equal to the module's, after `prefix`), converted to `dtype` on `device` one tensor at
+/// a time; a tensor that already has the dtype is used in place. Throws Error(kModel) listing missing, unexpected and misshapen tensors together,
+/// before anything is assigned. 1x1 convolutions and linear weights of the same sizes are accepted for each other.
+void load_weights(nn::Module& module, const TensorSource& source, at::Device device, at::ScalarType dtype, const std::string& prefix = "");
+
+/// The parameters of a module as named tensors, for writing.
+NamedTensors named_tensors(nn::Module& module, std::optional<at::ScalarType> dtype = std::nullopt);
+
+}  // namespace attelier

@@ -1,0 +1,34 @@
+# Finds every dependency; third_party/bootstrap installs what is missing.
+
+# libtorch from the PyPI wheel. find_package(Torch) demands a full CUDA Toolkit even for a CPU build, so the target is written by hand.
+set(ATTELIER_TORCH_VERSION 2.11.0)
+if(DEFINED ENV{XDG_CACHE_HOME} AND NOT "$ENV{XDG_CACHE_HOME}" STREQUAL "")
+  set(_cache "$ENV{XDG_CACHE_HOME}")
+else()
+  set(_cache "$ENV{HOME}/.cache")
+endif()
+set(ATTELIER_TORCH_DIR "${_cache}/attelier/deps/torch-${ATTELIER_TORCH_VERSION}/torch" CACHE PATH "The torch folder of the PyPI wheel torch==${ATTELIER_TORCH_VERSION}")
+if(NOT EXISTS "${ATTELIER_TORCH_DIR}/lib/libtorch_cpu.so")
+  message(FATAL_ERROR "libtorch ${ATTELIER_TORCH_VERSION} is not in ${ATTELIER_TORCH_DIR}; run third_party/bootstrap or set -DATTELIER_TORCH_DIR=.../site-packages/torch")
+endif()
+add_library(libtorch INTERFACE IMPORTED GLOBAL)
+target_include_directories(libtorch SYSTEM INTERFACE
+  "${ATTELIER_TORCH_DIR}/include" "${ATTELIER_TORCH_DIR}/include/torch/csrc/api/include")
+# libtorch_cpu.so needs libcudart and libcupti at load time; the wheels beside torch/ carry them.
+target_link_libraries(libtorch INTERFACE
+  "${ATTELIER_TORCH_DIR}/lib/libtorch_cpu.so" "${ATTELIER_TORCH_DIR}/lib/libc10.so"
+  "-Wl,-rpath-link,${ATTELIER_TORCH_DIR}/../nvidia/cu13/lib")
+
+find_package(Threads REQUIRED)
+find_package(fmt REQUIRED)
+find_package(spdlog REQUIRED)
+find_package(nlohmann_json REQUIRED)
+find_package(OpenSSL REQUIRED)  # SHA-256 of models and jobs
+find_package(PNG)
+find_package(OpenCV COMPONENTS core imgproc imgcodecs)
+find_path(STB_INCLUDE_DIR stb_image.h PATH_SUFFIXES stb)
+find_package(CLI11)
+if(BUILD_TESTING)
+  find_package(GTest REQUIRED)
+  include(GoogleTest)
+endif()

@@ -3,7 +3,6 @@
 set(CMAKE_CXX_STANDARD 20)
 set(CMAKE_CXX_STANDARD_REQUIRED ON)
 set(CMAKE_CXX_EXTENSIONS OFF)
-set(CMAKE_POSITION_INDEPENDENT_CODE ON)
 if(NOT CMAKE_BUILD_TYPE)
   set(CMAKE_BUILD_TYPE Release)
 endif()
@@ -35,10 +34,10 @@ endif()
 # One precompiled header for everything: a unit that includes ATen costs seconds without it.
 file(WRITE ${CMAKE_BINARY_DIR}/precompiled.cpp "")
 add_library(attelier_precompiled STATIC ${CMAKE_BINARY_DIR}/precompiled.cpp)
-target_link_libraries(attelier_precompiled PUBLIC libtorch fmt::fmt nlohmann_json::nlohmann_json)
+target_link_libraries(attelier_precompiled PUBLIC libtorch nlohmann_json::nlohmann_json)
 target_include_directories(attelier_precompiled PUBLIC ${CMAKE_SOURCE_DIR})
 target_precompile_headers(attelier_precompiled PRIVATE
-  <ATen/ATen.h> <fmt/format.h> <nlohmann/json.hpp>
+  <ATen/ATen.h> <fmt/format.h> <fmt/ranges.h> <nlohmann/json.hpp>
   <algorithm> <cstdint> <deque> <filesystem> <functional> <map> <memory> <optional> <span> <stop_token> <string> <string_view> <vector>)
 
 # attelier_library(NAME SOURCES a.cpp ... [LINK target ...])

@@ -1,0 +1,87 @@
+#include "core/base/files.h"
+
+#include <gtest/gtest.h>
+#include <unistd.h>
+
+#include <cstdlib>
+#include <fstream>
+
+#include "core/base/context.h"
+#include "core/base/error.h"
+
+namespace attelier {
+namespace {
+
+namespace fs = std::filesystem;
+
+class Files : public ::testing::Test {
+ protected:
+  Files() : folder_(fs::temp_directory_path() / fmt::format("attelier-files-{}", getpid())) { fs::create_directories(folder_); }
+  ~Files() override { fs::remove_all(folder_); }
+  int64_t entries() const { return std::distance(fs::directory_iterator(folder_), fs::directory_iterator()); }
+  fs::path folder_;
+};
+
+TEST_F(Files, WrittenBytesComeBack) {
+  const std::string bytes("a\0b\nc", 5);
+  write_file_atomically(folder_ / "x", bytes);
+  EXPECT_EQ(read_file(folder_ / "x"), bytes);
+  EXPECT_EQ(entries(), 1);
+}
+
+TEST_F(Files, FailedWriteKeepsTheOldFileAndLeavesNothing) {
+  write_file_atomically(folder_ / "x", "old");
+  EXPECT_THROW(write_atomically(folder_ / "x", [](const fs::path& temporary) {
+                 std::ofstream(temporary) << "half";
+                 throw std::runtime_error("disk full");
+               }),
+               Error);
+  EXPECT_EQ(read_file(folder_ / "x"), "old");
+  EXPECT_EQ(entries(), 1);
+}
+
+TEST_F(Files, FullDeviceIsAnErrorWithItsReason) {
+  try {
+    write_atomically(folder_ / "x", [](const fs::path&) { write_file_atomically("/dev/full/x", "1"); });
+    FAIL();
+  } catch (const Error& error) {
+    EXPECT_EQ(error.code(), ExitCode::kBadInput);
+    EXPECT_NE(std::string(error.what()).find("/dev/full/x"), std::string::npos);
+  }
+  EXPECT_EQ(entries(), 0);
+}
+
+TEST_F(Files, MissingFolderTooLargeFileAndFolderAreErrors) {
+  EXPECT_THROW(write_file_atomically(folder_ / "none" / "x", "1"), Error);
+  EXPECT_THROW(read_file(folder_ / "none"), Error);
+  EXPECT_THROW(read_file(folder_), Error);
+  write_file_atomically(folder_ / "x", "12345");
+  EXPECT_THROW(read_file(folder_ / "x", 4), Error);
+}
+
+TEST_F(Files, Sha256OfKnownText) {
+  EXPECT_EQ(sha256("abc"), "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
+  write_file_atomically(folder_ / "x", "abc");
+  EXPECT_EQ(sha256_file(folder_ / "x"), sha256("abc"));
+}
+
+TEST(Folders, EmptyVariablesCountAsUnset) {
+  setenv("XDG_CACHE_HOME", "/elsewhere", 1);
+  EXPECT_EQ(cache_folder(), "/elsewhere/attelier");
+  setenv("XDG_CACHE_HOME", "", 1);
+  setenv("HOME", "/home/me", 1);
+  EXPECT_EQ(cache_folder(), "/home/me/.cache/attelier");
+}
+
+// The first numbers of torch.randn(1, 4, 64, 64, generator=torch.Generator().manual_seed(seed)).
+TEST(Generator, DrawsTorchNumbers) {
+  const at::Tensor a = at::randn({1, 4, 64, 64}, make_generator(0), at::kFloat).flatten();
+  const at::Tensor b = at::randn({1, 4, 64, 64}, make_generator(42), at::kFloat).flatten();
+  EXPECT_NEAR(a[0].item<float>(), -1.1258f, 1e-4);
+  EXPECT_NEAR(a[7].item<float>(), -2.1152f, 1e-4);
+  EXPECT_NEAR(a[-1].item<float>(), -1.0782f, 1e-4);
+  EXPECT_NEAR(b[3].item<float>(), -2.1055f, 1e-4);
+}
+
+}  // namespace
+}  // namespace attelier

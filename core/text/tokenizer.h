@@ -12,15 +12,15 @@
 namespace attelier {
 
 struct TokenizerOptions {
-  int64_t length = 77;      // model_max_length
-  int64_t pad_token = -1;   // -1 = from the folder: special_tokens_map.json / tokenizer_config.json, else the end token
-  bool cjk_split = false;   // spaces around ideographs, as old pipelines without ftfy
+  int64_t length = 77;     // model_max_length
+  int64_t pad_token = -1;  // -1 = from the folder: special_tokens_map.json / tokenizer_config.json, else the end token
+  bool cjk_split = false;  // spaces around ideographs, as old pipelines without ftfy
 };
 
 /// Prompt text cut to the model's length.
 struct Tokens {
-  std::vector<int64_t> ids;      // exactly `length`, with start, end and padding
-  std::string cut;               // the text that did not fit, decoded; empty if all did
+  std::vector<int64_t> ids;  // exactly `length`, with start, end and padding
+  std::string cut;           // the text that did not fit, decoded; empty if all did
 };
 
 class Tokenizer {

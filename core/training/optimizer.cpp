@@ -1,0 +1,94 @@
+#include "core/training/optimizer.h"
+
+#include <c10/core/GradMode.h>
+
+#include <cmath>
+#include <numbers>
+
+#include "core/base/error.h"
+
+namespace attelier {
+
+Optimizer::Optimizer(nn::Module& module, const OptimizerConfig& config) : config_(config) {
+  for (const auto& [name, parameter] : module.named_parameters()) {
+    parameter->value.set_requires_grad(true);
+    const at::Tensor plain = parameter->value.detach();
+    slots_.push_back({name, parameter, plain.clone(), at::zeros_like(plain), at::zeros_like(plain), at::zeros({}, at::kFloat)});
+  }
+}
+
+double Optimizer::learning_rate(int64_t step, int64_t total_steps) const {
+  const double warm = std::min(1.0, (static_cast<double>(step) + 1) / static_cast<double>(std::max<int64_t>(config_.warm_up, 1)));
+  const double progress = std::min(1.0, static_cast<double>(step) / static_cast<double>(std::max<int64_t>(total_steps, 1)));
+  const double cosine = 0.5 * (1 + std::cos(std::numbers::pi * progress));
+  return config_.learning_rate * warm * (config_.minimum_rate + (1 - config_.minimum_rate) * cosine);
+}
+
+double Optimizer::step(int64_t step, int64_t total_steps) {
+  c10::NoGradGuard no_grad;
+  std::vector<at::Tensor> parameters, gradients, averages, first, second, steps;
+  double squares = 0;
+  for (Slot& slot : slots_) {
+    const at::Tensor& gradient = slot.parameter->value.grad();
+    if (!gradient.defined()) continue;
+    squares += gradient.pow(2).sum().item<double>();
+    parameters.push_back(slot.parameter->value);
+    gradients.push_back(gradient);
+    averages.push_back(slot.average);
+    first.push_back(slot.moment1);
+    second.push_back(slot.moment2);
+    steps.push_back(slot.step);
+  }
+  const double norm = std::sqrt(squares);
+  if (std::isfinite(norm)) {
+    if (config_.clip_norm > 0 && norm > config_.clip_norm) at::_foreach_mul_(gradients, config_.clip_norm / (norm + 1e-6));
+    at::_foreach_add_(steps, 1);
+    at::_fused_adamw_(parameters, gradients, first, second, /*max_exp_avg_sqs=*/{}, steps, learning_rate(step, total_steps), config_.beta1,
+                      config_.beta2, config_.weight_decay, config_.epsilon, /*amsgrad=*/false, /*maximize=*/false);
+    // The average follows faster at the start, when the weights still move far.
+    const double decay = std::min(config_.ema_decay, (1.0 + static_cast<double>(step)) / (10.0 + static_cast<double>(step)));
+    at::_foreach_lerp_(averages, parameters, 1 - decay);
+  }
+  for (Slot& slot : slots_) slot.parameter->value.mutable_grad().reset();
+  return norm;
+}
+
+void Optimizer::swap_average() {
+  c10::NoGradGuard no_grad;
+  for (Slot& slot : slots_) {
+    const at::Tensor weights = slot.parameter->value.detach().clone();
+    slot.parameter->value.detach().copy_(slot.average);
+    slot.average.copy_(weights);
+  }
+}
+
+NamedTensors Optimizer::state() const {
+  NamedTensors tensors;
+  for (const Slot& slot : slots_) {
+    tensors.emplace_back("model." + slot.name, slot.parameter->value.detach());
+    tensors.emplace_back("average." + slot.name, slot.average);
+    tensors.emplace_back("moment1." + slot.name, slot.moment1);
+    tensors.emplace_back("moment2." + slot.name, slot.moment2);
+  }
+  return tensors;
+}
+
+void Optimizer::restore(const TensorSource& source, int64_t step) {
+  c10::NoGradGuard no_grad;
+  const auto load = [&](const std::string& name, const at::Tensor& target) {
+    const auto found = source.tensors().find(name);
+    if (found == source.tensors().end() || found->second.shape != target.sizes().vec())
+      fail(ExitCode::kModel, "{}: tensor {} is missing or has another shape than the configuration asks for; start again without --resume",
+           source.path().string(), name);
+    target.copy_(source.read(name));
+  };
+  for (Slot& slot : slots_) {
+    load("model." + slot.name, slot.parameter->value.detach());
+    load("average." + slot.name, slot.average);
+    load("moment1." + slot.name, slot.moment1);
+    load("moment2." + slot.name, slot.moment2);
+    slot.step.fill_(static_cast<double>(step));
+  }
+}
+
+}  // namespace attelier

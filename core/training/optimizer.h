@@ -1,0 +1,50 @@
+// AdamW with warm-up, cosine decay, gradient clipping and an exponential moving average of the weights.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "core/nn/module.h"
+#include "core/weights/tensor_file.h"
+
+namespace attelier {
+
+struct OptimizerConfig {
+  double learning_rate = 2e-4;
+  double minimum_rate = 0.02;  // of learning_rate, reached at the last step
+  int64_t warm_up = 200;
+  double beta1 = 0.9, beta2 = 0.99, epsilon = 1e-8, weight_decay = 0.01;
+  double clip_norm = 1;
+  double ema_decay = 0.999;
+};
+
+/// Owns the moments and the average of every parameter of a module (float32). The learning rate is a function of the step alone, so a resumed run
+/// continues as if it had not stopped.
+class Optimizer {
+ public:
+  Optimizer(nn::Module& module, const OptimizerConfig& config);
+
+  /// Applies the gradients that backward() left in the parameters, then clears them. Returns their norm before clipping.
+  double step(int64_t step, int64_t total_steps);
+  double learning_rate(int64_t step, int64_t total_steps) const;
+
+  /// Exchanges the weights with their average (call again to exchange back).
+  void swap_average();
+
+  /// "model.NAME", "average.NAME", "moment1.NAME", "moment2.NAME".
+  NamedTensors state() const;
+  /// Throws Error(kModel) when a tensor is missing or has another shape.
+  void restore(const TensorSource& source, int64_t step);
+
+ private:
+  struct Slot {
+    std::string name;
+    nn::Parameter* parameter;
+    at::Tensor average, moment1, moment2, step;
+  };
+  OptimizerConfig config_;
+  std::vector<Slot> slots_;
+};
+
+}  // namespace attelier

@@ -1,0 +1,70 @@
+#include "core/training/pictures.h"
+
+#include <cmath>
+
+#include "core/base/error.h"
+#include "core/media/image.h"
+#include "core/scenes/small_world.h"
+#include "core/scenes/texture_pictures.h"
+
+namespace attelier {
+namespace {
+
+/// SplitMix64, so that neighbouring numbers give unrelated seeds.
+uint64_t mix(uint64_t value) {
+  value += 0x9e3779b97f4a7c15u;
+  value = (value ^ (value >> 30)) * 0xbf58476d1ce4e5b9u;
+  value = (value ^ (value >> 27)) * 0x94d049bb133111ebu;
+  return value ^ (value >> 31);
+}
+
+}  // namespace
+
+DrawnPicture draw_picture(uint64_t seed, int64_t number, int64_t size, double world_share) {
+  const uint64_t own = mix(seed ^ mix(static_cast<uint64_t>(number)));
+  at::Tensor rgb = at::empty({size, size, 3}, at::kFloat);
+  DrawnPicture picture;
+  if (static_cast<double>(own >> 11) * 0x1p-53 < world_share) {
+    const SceneDescription scene = random_scene(own);
+    picture.caption = caption(scene, mix(own));
+    draw_scene(scene, mix(own + 1), size, rgb.data_ptr<float>());
+  } else {
+    draw_texture_picture(own, size, rgb.data_ptr<float>());
+  }
+  picture.pixels = rgb.permute({2, 0, 1}).mul(255).round_().clamp_(0, 255).to(at::kByte).contiguous();
+  return picture;
+}
+
+at::Tensor to_signed(const at::Tensor& bytes) { return bytes.to(at::kFloat).mul_(2.0 / 255).sub_(1); }
+
+std::mt19937_64 step_random(uint64_t seed, int64_t step, int64_t micro) {
+  return std::mt19937_64(mix(mix(seed ^ 0x5eed) ^ mix(static_cast<uint64_t>(step) * 1024 + static_cast<uint64_t>(micro))));
+}
+
+std::vector<std::pair<std::string, at::Tensor>> validation_pictures(const Json& config, const std::filesystem::path& base, int64_t size) {
+  std::vector<std::pair<std::string, at::Tensor>> pictures;
+  for (const Json& entry : config.value("validation", Json::array())) {
+    const std::filesystem::path path = base / entry.get<std::string>();
+    const Image picture = resize_lanczos(centre_crop_square(to_rgb(load_image(path))), size, size);
+    pictures.emplace_back(path.stem().string(), to_tensor(picture) * 2 - 1);
+  }
+  return pictures;
+}
+
+double psnr(const at::Tensor& a, const at::Tensor& b) {
+  const double error = (a.clamp(-1, 1) - b.clamp(-1, 1)).pow(2).mean().item<double>() / 4;
+  return -10 * std::log10(std::max(error, 1e-12));
+}
+
+at::Tensor contact_sheet(const std::vector<at::Tensor>& pictures, int64_t columns) {
+  const int64_t size = pictures.at(0).size(-1), gap = 4;
+  const int64_t rows = (static_cast<int64_t>(pictures.size()) + columns - 1) / columns;
+  at::Tensor sheet = at::ones({3, rows * (size + gap) - gap, columns * (size + gap) - gap});
+  for (size_t i = 0; i < pictures.size(); ++i) {
+    const int64_t y = static_cast<int64_t>(i) / columns * (size + gap), x = static_cast<int64_t>(i) % columns * (size + gap);
+    sheet.slice(1, y, y + size).slice(2, x, x + size).copy_((pictures[i].to(at::kFloat) + 1).div(2).clamp(0, 1));
+  }
+  return sheet;
+}
+
+}  // namespace attelier

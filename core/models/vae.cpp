@@ -1,41 +1,21 @@
 #include "core/models/vae.h"
 
-#include <cmath>
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
 #include <deque>
 #include <optional>
 
 #include "core/attention/site.h"
 #include "core/base/error.h"
-#include "core/nn/layers.h"
+#include "core/models/residual_blocks.h"
+#include "core/models/vae_tiles.h"
 
 namespace attelier {
 namespace {
 
 constexpr double kEpsilon = 1e-6;
-
-struct ResnetBlock : nn::Module {
-  ResnetBlock(int64_t in, int64_t out, int64_t groups) : norm1(groups, in, kEpsilon), conv1(in, out, 3, 1, 1), norm2(groups, out, kEpsilon), conv2(out, out, 3, 1, 1) {
-    add("norm1", norm1);
-    add("conv1", conv1);
-    add("norm2", norm2);
-    add("conv2", conv2);
-    if (in != out) add("conv_shortcut", conv_shortcut.emplace(in, out, 1));
-  }
-  at::Tensor forward(const at::Tensor& x) const {
-    const at::Tensor h = conv2.forward(at::silu(norm2.forward(conv1.forward(at::silu(norm1.forward(x))))));
-    return (conv_shortcut ? conv_shortcut->forward(x) : x) + h;
-  }
-  nn::GroupNorm norm1;
-  nn::Conv2d conv1;
-  nn::GroupNorm norm2;
-  nn::Conv2d conv2;
-  std::optional<nn::Conv2d> conv_shortcut;
-};
-
-struct Resampler : nn::Module {
-  Resampler(int64_t channels, int64_t stride, int64_t padding) : conv(channels, channels, 3, stride, padding) { add("conv", conv); }
-  nn::Conv2d conv;
-};
 
 struct Attention : nn::Module {
   Attention(int64_t channels, int64_t groups, const std::string& model)
@@ -61,7 +41,8 @@ struct Attention : nn::Module {
 };
 
 struct MidBlock : nn::Module {
-  MidBlock(int64_t channels, int64_t groups, bool with_attention, const std::string& model) : first(channels, channels, groups), second(channels, channels, groups) {
+  MidBlock(int64_t channels, int64_t groups, bool with_attention, const std::string& model)
+      : first(channels, channels, groups, kEpsilon), second(channels, channels, groups, kEpsilon) {
     add("resnets.0", first);
     add("resnets.1", second);
     if (with_attention) add("attentions.0", attention.emplace(channels, groups, model));
@@ -75,15 +56,24 @@ struct MidBlock : nn::Module {
   std::optional<Attention> attention;
 };
 
+/// A resolution: ResNets, then a change of size.
 struct Level : nn::Module {
   std::deque<ResnetBlock> resnets;
-  std::optional<Resampler> downsampler, upsampler;
+  std::optional<Downsampler> downsampler;
+  std::optional<Upsampler> upsampler;
   void add_resnet(int64_t in, int64_t out, int64_t groups) {
-    ResnetBlock& resnet = resnets.emplace_back(in, out, groups);
+    ResnetBlock& resnet = resnets.emplace_back(in, out, groups, kEpsilon);
     add(fmt::format("resnets.{}", resnets.size() - 1), resnet);
   }
-  void add_downsampler(int64_t channels) { add("downsamplers.0", downsampler.emplace(channels, 2, 0)); }
-  void add_upsampler(int64_t channels) { add("upsamplers.0", upsampler.emplace(channels, 1, 1)); }
+  void add_downsampler(int64_t channels) { add("downsamplers.0", downsampler.emplace(channels, Downsampler::Padding::kRightAndBottom)); }
+  void add_upsampler(int64_t channels) { add("upsamplers.0", upsampler.emplace(channels)); }
+  at::Tensor forward(at::Tensor h, const ForwardContext& context) const {
+    for (const ResnetBlock& resnet : resnets) {
+      context.check_stop();
+      h = resnet.forward(h);
+    }
+    return downsampler ? downsampler->forward(h) : upsampler ? upsampler->forward(h) : h;
+  }
 };
 
 struct Encoder : nn::Module {
@@ -109,14 +99,8 @@ struct Encoder : nn::Module {
   }
   at::Tensor forward(const at::Tensor& x, const ForwardContext& context) const {
     at::Tensor h = conv_in.forward(x);
-    for (const Level& level : down_blocks) {
-      for (const ResnetBlock& resnet : level.resnets) {
-        context.check_stop();
-        h = resnet.forward(h);
-      }
-      if (level.downsampler) h = level.downsampler->conv.forward(at::constant_pad_nd(h, {0, 1, 0, 1}));
-    }
-    return conv_out.forward(at::silu(conv_norm_out.forward(mid_block.forward(h, context))));
+    for (const Level& level : down_blocks) h = level.forward(h, context);
+    return conv_out.forward(activate(conv_norm_out.forward(mid_block.forward(h, context))));
   }
   nn::Conv2d conv_in;
   std::deque<Level> down_blocks;
@@ -149,14 +133,8 @@ struct Decoder : nn::Module {
   }
   at::Tensor forward(const at::Tensor& z, const ForwardContext& context) const {
     at::Tensor h = mid_block.forward(conv_in.forward(z), context);
-    for (const Level& level : up_blocks) {
-      for (const ResnetBlock& resnet : level.resnets) {
-        context.check_stop();
-        h = resnet.forward(h);
-      }
-      if (level.upsampler) h = level.upsampler->conv.forward(at::upsample_nearest2d(h, {2 * h.size(2), 2 * h.size(3)}));
-    }
-    return conv_out.forward(at::silu(conv_norm_out.forward(h)));
+    for (const Level& level : up_blocks) h = level.forward(h, context);
+    return conv_out.forward(activate(conv_norm_out.forward(h)));
   }
   nn::Conv2d conv_in;
   MidBlock mid_block;
@@ -164,6 +142,21 @@ struct Decoder : nn::Module {
   nn::GroupNorm conv_norm_out;
   nn::Conv2d conv_out;
 };
+
+struct TileSizes {
+  int64_t pixels, latents;
+  static TileSizes of(const VaeTiling& tiling, const VaeConfig& config) {
+    const int64_t pixels = std::max(config.factor(), tiling.tile_pixels > 0 ? tiling.tile_pixels : config.sample_size) / config.factor() * config.factor();
+    return {pixels, pixels / config.factor()};
+  }
+};
+
+at::Tensor by_rows(const at::Tensor& batch, bool one_at_a_time, const std::function<at::Tensor(const at::Tensor&)>& run) {
+  if (!one_at_a_time || batch.size(0) == 1) return run(batch);
+  std::vector<at::Tensor> rows;
+  for (const at::Tensor& row : batch.split(1)) rows.push_back(run(row));
+  return at::cat(rows);
+}
 
 }  // namespace
 
@@ -187,15 +180,38 @@ Vae::Vae(const VaeConfig& config) : config_(config), layers_(std::make_unique<La
 
 Vae::~Vae() = default;
 
-VaePosterior Vae::encode(const at::Tensor& x, const ForwardContext& context, const VaeTiling&, bool) {
-  at::Tensor moments = layers_->encoder.forward(x, context);
-  if (layers_->quant_conv) moments = layers_->quant_conv->forward(moments);
-  const std::vector<at::Tensor> halves = moments.chunk(2, 1);
+VaePosterior Vae::encode(const at::Tensor& x, const ForwardContext& context, const VaeTiling& tiling, bool slicing) {
+  const int64_t factor = config_.factor();
+  if (x.dim() != 4 || x.size(1) != config_.in_channels || x.size(2) % factor != 0 || x.size(3) % factor != 0 || x.numel() == 0)
+    fail(ExitCode::kBadInput, "the autoencoder's picture has the shape [{}]; [B, {}, height, width] with sides that are multiples of {} is needed", fmt::join(x.sizes(), ", "),
+         config_.in_channels, factor);
+  const auto moments_of = [&](const at::Tensor& picture) {
+    const at::Tensor moments = layers_->encoder.forward(picture, context);
+    return layers_->quant_conv ? layers_->quant_conv->forward(moments) : moments;
+  };
+  const TileSizes sizes = TileSizes::of(tiling, config_);
+  const auto encode_row = [&](const at::Tensor& row) {
+    if (!tiling.enabled || std::max(row.size(2), row.size(3)) <= sizes.pixels) return moments_of(row);
+    return in_tiles(row, {sizes.pixels, sizes.latents, tiling.overlap}, 2 * config_.latent_channels, row.size(2) / factor, row.size(3) / factor, moments_of, {});
+  };
+  const std::vector<at::Tensor> halves = by_rows(x, slicing, encode_row).chunk(2, 1);
   return {halves[0], halves[1].clamp(-30, 20)};
 }
 
-at::Tensor Vae::decode(const at::Tensor& z, const ForwardContext& context, const VaeTiling&, bool, const std::function<void(int64_t, int64_t)>&) {
-  return layers_->decoder.forward(layers_->post_quant_conv ? layers_->post_quant_conv->forward(z) : z, context);
+at::Tensor Vae::decode(const at::Tensor& z, const ForwardContext& context, const VaeTiling& tiling, bool slicing,
+                       const std::function<void(int64_t, int64_t)>& progress) {
+  if (z.dim() != 4 || z.size(1) != config_.latent_channels || z.numel() == 0)
+    fail(ExitCode::kBadInput, "the latent has the shape [{}]; this autoencoder decodes [B, {}, height, width]", fmt::join(z.sizes(), ", "), config_.latent_channels);
+  const auto pixels_of = [&](const at::Tensor& latent) {
+    return layers_->decoder.forward(layers_->post_quant_conv ? layers_->post_quant_conv->forward(latent) : latent, context);
+  };
+  const TileSizes sizes = TileSizes::of(tiling, config_);
+  const int64_t factor = config_.factor();
+  const auto decode_row = [&](const at::Tensor& row) {
+    if (!tiling.enabled || std::max(row.size(2), row.size(3)) <= sizes.latents) return pixels_of(row);
+    return in_tiles(row, {sizes.latents, sizes.pixels, tiling.overlap}, config_.out_channels, row.size(2) * factor, row.size(3) * factor, pixels_of, progress);
+  };
+  return by_rows(z, slicing, decode_row);
 }
 
 VaeConfig VaeConfig::from_json(const nlohmann::json& config) {

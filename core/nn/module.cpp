@@ -7,7 +7,8 @@
 namespace attelier::nn {
 namespace {
 
-std::string join(const std::string& prefix, const std::string& name) { return prefix.empty() ? name : prefix + "." + name; }
+/// A child without a name shares its parent's path.
+std::string join(const std::string& prefix, const std::string& name) { return prefix.empty() ? name : name.empty() ? prefix : prefix + "." + name; }
 
 }  // namespace
 

@@ -1,0 +1,101 @@
+#include "core/models/unet_encoder.h"
+
+#include <fmt/format.h>
+
+#include "core/base/error.h"
+
+namespace attelier {
+
+void UNetLevel::add_resnet(int64_t in, int64_t out, const UNetConfig& config) {
+  ResnetBlock& block = resnets.emplace_back(in, out, config.norm_groups, config.norm_epsilon, 4 * config.block_out_channels.front());
+  add(fmt::format("resnets.{}", resnets.size() - 1), block);
+}
+
+void UNetLevel::add_attention(int64_t channels, int64_t heads, int64_t depth, const UNetConfig& config, const std::string& path, SiteNumbering& numbering) {
+  const std::string name = fmt::format("attentions.{}", attentions.size());
+  const SpatialTransformer::Shape shape{channels, heads, config.cross_attention_dim, depth, config.norm_groups, config.linear_projection};
+  add(name, attentions.emplace_back(shape, path + "." + name, numbering));
+}
+
+void UNetLevel::add_downsampler(int64_t channels) { add("downsamplers.0", downsampler.emplace(channels, Downsampler::Padding::kBothSides)); }
+
+void UNetLevel::add_upsampler(int64_t channels) { add("upsamplers.0", upsampler.emplace(channels)); }
+
+at::Tensor UNetLevel::forward(size_t i, const at::Tensor& x, const at::Tensor& time, const at::Tensor& context_tokens, const ForwardContext& context) const {
+  context.check_stop();
+  const at::Tensor h = resnets[i].forward(x, time);
+  return i < attentions.size() ? attentions[i].forward(h, context_tokens, context) : h;
+}
+
+UNetEncoder::UNetEncoder(const UNetConfig& config, SiteNumbering& numbering)
+    : time_channels_(config.block_out_channels.front()),
+      addition_channels_(config.addition_time_embed_dim),
+      conv_in_(config.in_channels, time_channels_, 3, 1, 1),
+      time_linear1_(time_channels_, 4 * time_channels_),
+      time_linear2_(4 * time_channels_, 4 * time_channels_) {
+  add("conv_in", conv_in_);
+  add("time_embedding.linear_1", time_linear1_);
+  add("time_embedding.linear_2", time_linear2_);
+  if (config.time_condition_dim > 0) add("time_embedding.cond_proj", condition_.emplace(config.time_condition_dim, time_channels_, false));
+  if (config.text_time_embedding) {
+    add("add_embedding.linear_1", addition_linear1_.emplace(config.addition_input_dim, 4 * time_channels_));
+    add("add_embedding.linear_2", addition_linear2_.emplace(4 * time_channels_, 4 * time_channels_));
+  }
+  int64_t channels = time_channels_;
+  skip_channels_.push_back(channels);
+  const size_t levels = config.block_out_channels.size();
+  for (size_t i = 0; i < levels; ++i) {
+    UNetLevel& level = down_blocks_.emplace_back();
+    const std::string path = fmt::format("down_blocks.{}", i);
+    const int64_t out = config.block_out_channels[i];
+    for (int64_t j = 0; j < config.layers_per_block; ++j) {
+      level.add_resnet(channels, out, config);
+      if (config.down_attention[i]) level.add_attention(out, config.heads[i], config.transformer_layers[i], config, path, numbering);
+      skip_channels_.push_back(channels = out);
+    }
+    if (i + 1 < levels) {
+      level.add_downsampler(channels);
+      skip_channels_.push_back(channels);
+    }
+    add(path, level);
+  }
+  mid_block_.add_resnet(channels, channels, config);
+  mid_block_.add_attention(channels, config.heads.back(), config.transformer_layers.back(), config, "mid_block", numbering);
+  mid_block_.add_resnet(channels, channels, config);
+  add("mid_block", mid_block_);
+}
+
+at::Tensor UNetEncoder::embed_time(const UNetInputs& inputs) const {
+  const int64_t batch = inputs.sample.size(0);
+  const at::Device device = inputs.sample.device();
+  at::Tensor features = nn::sinusoidal_embedding(inputs.timestep.to(device).expand({batch}), time_channels_).to(dtype());
+  if (condition_ && inputs.guidance_embedding.defined()) features = features + condition_->forward(inputs.guidance_embedding.to(device, dtype()));
+  at::Tensor time = time_linear2_.forward(activate(time_linear1_.forward(features)));
+  if (addition_linear1_) {
+    if (!inputs.text_embeds.defined() || !inputs.time_ids.defined())
+      fail(ExitCode::kBadInput, "this UNet also needs text_embeds [B, P] and time_ids [B, 6] (height, width, crop top, crop left, target height, target width)");
+    const at::Tensor ids = nn::sinusoidal_embedding(inputs.time_ids.to(device).flatten(), addition_channels_).reshape({inputs.time_ids.size(0), -1});
+    const at::Tensor addition = at::cat({inputs.text_embeds.to(device, dtype()), ids.to(dtype())}, 1);
+    if (addition.size(1) != addition_linear1_->weight.shape[1])
+      fail(ExitCode::kBadInput, "text_embeds and time_ids give {} features, this UNet takes {}", addition.size(1), addition_linear1_->weight.shape[1]);
+    time = time + addition_linear2_->forward(activate(addition_linear1_->forward(addition)));
+  }
+  return activate(time);
+}
+
+std::vector<at::Tensor> UNetEncoder::down(const UNetInputs& inputs, const at::Tensor& added, const at::Tensor& time, const ForwardContext& context) const {
+  at::Tensor x = conv_in_.forward(inputs.sample);
+  if (added.defined()) x = x + added;
+  std::vector<at::Tensor> skips = {x};
+  for (const UNetLevel& level : down_blocks_) {
+    for (size_t j = 0; j < level.resnets.size(); ++j) skips.push_back(x = level.forward(j, x, time, inputs.encoder_hidden_states, context));
+    if (level.downsampler) skips.push_back(x = level.downsampler->forward(x));
+  }
+  return skips;
+}
+
+at::Tensor UNetEncoder::middle(const at::Tensor& x, const at::Tensor& time, const at::Tensor& context_tokens, const ForwardContext& context) const {
+  return mid_block_.forward(1, mid_block_.forward(0, x, time, context_tokens, context), time, context_tokens, context);
+}
+
+}  // namespace attelier

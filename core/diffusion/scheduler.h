@@ -16,6 +16,8 @@ using NoiseSource = std::function<at::Tensor(const at::Tensor& like)>;
 
 /// A noise source on a CPU generator, drawn in `dtype` and moved: equal to diffusers' randn_tensor with a CPU generator.
 NoiseSource generator_noise(at::Generator generator);
+/// One generator per picture: row b of the noise comes from generators[b], so that each picture of a batch is what it would be alone.
+NoiseSource generator_noise(std::vector<at::Generator> generators);
 
 /// One scheduler of one run: set_timesteps, then for each index scale_model_input and step. Steps advance by an internal counter (timesteps may
 /// repeat). Coefficients are double, rounded as diffusers rounds.
@@ -29,6 +31,8 @@ class Scheduler {
   /// float32 sigmas where the scheduler has them, else empty.
   const std::vector<double>& sigmas() const { return sigmas_; }
   virtual double init_noise_sigma() const { return 1; }
+  /// Entries of timesteps() per step where image to image counts its begin index (2 for Heun).
+  virtual int64_t order() const { return 1; }
   /// Starts in the middle (img2img): the counter begins at timesteps()[index].
   virtual void set_begin_index(int64_t index) { index_ = index; }
   int64_t index() const { return index_; }

@@ -1,49 +1,15 @@
 #include "core/scenes/texture_pictures.h"
 
+#include "core/scenes/drawing.h"
+
 #include <algorithm>
-#include <array>
 #include <cmath>
-#include <random>
-#include <vector>
 
 namespace attelier {
 namespace {
 
-using Random = std::mt19937_64;
-double uniform(Random& r) { return static_cast<double>(r() >> 11) * 0x1p-53; }
-double uniform(Random& r, double a, double b) { return a + (b - a) * uniform(r); }
+using namespace drawing;
 
-/// Periodic value noise with a 1/f amplitude over octaves, made once.
-struct NoiseField {
-  static constexpr int kSize = 256;
-  std::vector<float> value;
-  explicit NoiseField(uint64_t seed, double falloff) : value(kSize * kSize, 0.f) {
-    Random r(seed);
-    double amplitude = 1;
-    for (int cells = 2; cells <= kSize; cells *= 2, amplitude *= falloff) {
-      std::vector<float> grid(static_cast<size_t>(cells * cells));
-      for (float& g : grid) g = static_cast<float>(uniform(r, -1, 1));
-      const float step = static_cast<float>(cells) / kSize;
-      for (int y = 0; y < kSize; ++y)
-        for (int x = 0; x < kSize; ++x) {
-          const float fx = x * step, fy = y * step;
-          const int x0 = static_cast<int>(fx), y0 = static_cast<int>(fy);
-          float tx = fx - x0, ty = fy - y0;
-          tx = tx * tx * (3 - 2 * tx), ty = ty * ty * (3 - 2 * ty);
-          const auto at = [&](int yy, int xx) { return grid[static_cast<size_t>((yy % cells) * cells + xx % cells)]; };
-          value[static_cast<size_t>(y * kSize + x)] += static_cast<float>(amplitude) * ((at(y0, x0) * (1 - tx) + at(y0, x0 + 1) * tx) * (1 - ty) + (at(y0 + 1, x0) * (1 - tx) + at(y0 + 1, x0 + 1) * tx) * ty);
-        }
-    }
-  }
-  float operator()(double x, double y) const { return value[static_cast<size_t>((static_cast<int>(std::floor(y)) & (kSize - 1)) * kSize + (static_cast<int>(std::floor(x)) & (kSize - 1)))]; }
-};
-
-const NoiseField& field(size_t i) {
-  static const std::array<NoiseField, 6> fields = {NoiseField(11, 0.5), NoiseField(12, 0.55), NoiseField(13, 0.62), NoiseField(14, 0.7), NoiseField(15, 0.8), NoiseField(16, 0.9)};
-  return fields[i % 6];
-}
-
-using Colour = std::array<double, 3>;
 Colour colour(Random& r, const Colour& mood, double spread) {
   const double luminance = uniform(r, 0.02, 0.98), a = uniform(r, -1, 1) * spread, b = uniform(r, -1, 1) * spread;
   return {luminance * mood[0] + a, luminance * mood[1] - 0.3 * a + 0.3 * b, luminance * mood[2] - b};
@@ -73,9 +39,9 @@ void draw_texture_picture(uint64_t seed, int64_t size, float* rgb) {
   const auto shade = [&](const Fill& f, double x, double y) {
     const double t = std::clamp(0.5 + (x - n / 2.0) * f.gx + (y - n / 2.0) * f.gy, 0.0, 1.0);
     const double c = std::cos(f.angle), s = std::sin(f.angle), u = c * x + s * y, v = (c * y - s * x) * f.stretch;
-    double noise = f.amount == 0 ? 0 : f.amount * field(f.field)(u * f.zoom + f.ox, v * f.zoom + f.oy);
+    double noise = f.amount == 0 ? 0 : f.amount * noise_field(f.field)(u * f.zoom + f.ox, v * f.zoom + f.oy);
     if (f.kind == 1) noise += 0.15 * std::tanh(3 * std::sin(u * f.frequency));
-    const double tint = f.amount == 0 ? 0 : f.amount * f.chroma * field(f.field + 1)(u * f.zoom + f.oy, v * f.zoom + f.ox);
+    const double tint = f.amount == 0 ? 0 : f.amount * f.chroma * noise_field(f.field + 1)(u * f.zoom + f.oy, v * f.zoom + f.ox);
     Colour out;
     for (size_t i = 0; i < 3; ++i) out[i] = f.a[i] * (1 - t) + f.b[i] * t + noise + (i == 0 ? tint : i == 2 ? -tint : 0);
     return out;

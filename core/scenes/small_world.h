@@ -1,0 +1,44 @@
+// The small world that the shipped models know: houses, trees, boats, animals and weather, drawn in several styles, with a caption that says what is there.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+namespace attelier {
+
+enum class Place { kMeadow, kSea, kMountains, kDesert, kSnow, kForest };
+enum class Daytime { kUnnamed, kDay, kSunset, kNight };
+enum class Style { kPlain, kWatercolour, kOilPainting, kPencil, kPoster, kMosaic };
+enum class Thing { kHouse, kTree, kPine, kBoat, kBall, kCat, kBird, kFlower, kLighthouse, kCar, kBalloon, kMushroom };
+enum class Hue { kRed, kOrange, kYellow, kGreen, kBlue, kPurple, kPink, kWhite, kBlack, kBrown };
+
+/// One thing and where it stands.
+struct SceneObject {
+  Thing thing = Thing::kHouse;
+  Hue hue = Hue::kRed;
+  double x = 0.5;     // centre, in widths of the picture
+  double size = 0.4;  // height, in heights of the picture
+};
+
+/// A place, a time of day, a style and one or two things, the first to the left of the second.
+struct SceneDescription {
+  Place place = Place::kMeadow;
+  Daytime daytime = Daytime::kUnnamed;
+  Style style = Style::kPlain;
+  std::vector<SceneObject> objects;
+};
+
+/// A scene; the same seed gives the same scene everywhere.
+SceneDescription random_scene(uint64_t seed);
+
+/// One of several wordings of the scene ("a red house by the sea at sunset"), lower case.
+std::string caption(const SceneDescription& scene, uint64_t wording_seed);
+
+/// Draws the scene into `rgb` (size x size x 3, row major, values in [0, 1]). `detail_seed` varies horizon, light, clouds, textures and strokes.
+void draw_scene(const SceneDescription& scene, uint64_t detail_seed, int64_t size, float* rgb);
+
+/// Captions of `count` random scenes: what a vocabulary is learnt from.
+std::vector<std::string> caption_sample(int64_t count);
+
+}  // namespace attelier

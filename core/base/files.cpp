@@ -108,13 +108,16 @@ std::string sha256(std::string_view bytes) {
   return digest.hex();
 }
 
-std::string sha256_file(const fs::path& path) {
+std::string sha256_file(const fs::path& path, const std::function<void(uint64_t)>& progress) {
   std::ifstream stream(path, std::ios::binary);
   if (!stream) fail(ExitCode::kBadInput, "{}: cannot be opened: {}", path.string(), std::strerror(errno));
   Sha256 digest;
   std::string block(size_t{1} << 20, '\0');
-  while (stream.read(block.data(), static_cast<std::streamsize>(block.size())) || stream.gcount() > 0)
-    digest.update(block.data(), static_cast<size_t>(stream.gcount()));
+  while (stream.read(block.data(), static_cast<std::streamsize>(block.size())) || stream.gcount() > 0) {
+    const auto bytes = static_cast<size_t>(stream.gcount());
+    digest.update(block.data(), bytes);
+    if (progress) progress(bytes);
+  }
   return digest.hex();
 }
 

@@ -22,7 +22,8 @@ void write_atomically(const std::filesystem::path& path, const std::function<voi
 
 /// Lower-case hexadecimal SHA-256.
 std::string sha256(std::string_view bytes);
-std::string sha256_file(const std::filesystem::path& path);
+/// `progress` gets the number of bytes after every block; what it throws ends the reading.
+std::string sha256_file(const std::filesystem::path& path, const std::function<void(uint64_t bytes)>& progress = {});
 
 /// $XDG_CACHE_HOME/attelier, $XDG_DATA_HOME/attelier, $XDG_CONFIG_HOME/attelier, $XDG_STATE_HOME/attelier (empty variables count as unset).
 std::filesystem::path cache_folder();

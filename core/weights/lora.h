@@ -69,7 +69,7 @@ struct LoraReport {
 /// LoRAs on a model, until remove() or the end of this object puts every weight back as it was, bit for bit. The targets must live as long.
 class AppliedLoras {
  public:
-  AppliedLoras() = default;
+  AppliedLoras();
   /// Applies all of `uses` together: the sum of all additions is formed in float32. Linear and Conv2d layers, 1x1 convolutions for linear layers
   /// and back. A weight of 0 leaves the model untouched. Throws before anything is changed if a tensor does not fit its layer, is not finite, or if
   /// a LoRA fits no layer at all.

@@ -60,7 +60,7 @@ class ModelFiles {
   void open_folder();
   void open_component_folder(const std::filesystem::path& config_file, const std::filesystem::path& weight_file);
   void open_single_file();
-  const Component& component(const std::string& name) const;
+  Component& component(const std::string& name) const;
   std::string hash_files(bool from_cache, const Context* context) const;
 
   std::filesystem::path path_;

@@ -1,9 +1,53 @@
 #include "kernels/attention.h"
 
+#include <ATen/core/grad_mode.h>
+
+#include <cmath>
+#include <stdexcept>
+
+#include "kernels/blocks.h"
+#include "kernels/fused.h"
+
 namespace attelier::kernels {
 
-at::Tensor plain_attention(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v, std::optional<double> scale) {
-  return at::scaled_dot_product_attention(q, k, v, {}, 0.0, false, scale, k.size(1) != q.size(1));
+at::Tensor plain_attention(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v, std::optional<double> scale, bool causal) {
+  const bool grouped = k.size(1) != q.size(1);
+  if (q.size(3) == v.size(3)) return at::scaled_dot_product_attention(q, k, v, {}, 0.0, causal, scale, grouped);
+  // The fused operators want one width and fall back to the full matrix otherwise. A pad of zeros changes neither scores nor the kept values.
+  const int64_t width = std::max(q.size(3), v.size(3));
+  const auto padded = [width](const at::Tensor& x) { return x.size(3) == width ? x : at::constant_pad_nd(x, {0, width - x.size(3)}); };
+  const double true_scale = scale.value_or(1 / std::sqrt(static_cast<double>(q.size(3))));
+  return at::scaled_dot_product_attention(padded(q), padded(k), padded(v), {}, 0.0, causal, true_scale, grouped).slice(3, 0, v.size(3));
+}
+
+AttentionResult attention(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v, const AttentionControl& control) {
+  validate(control, q, k, v);
+  AttentionControl bare = control;
+  bare.probes.clear();
+  bare = canonicalise(std::move(bare));
+  AttentionResult result;
+  if (is_plain(bare)) {
+    result.o = plain_attention(q, k, v, bare.scale);
+  } else if (const ResolvedCall call = resolve(bare, q, k, v); is_fusable(bare, call)) {
+    FusedResult fused = fused_attention(bare, call);
+    result.o = fused.o;
+    // Gains that became a bias changed L, and under blend removed sources are missing from it.
+    if (!control.renorm && control.combine == Combine::kConcat) result.lse = fused.lse;
+  } else if (at::GradMode::is_enabled() && (q.requires_grad() || k.requires_grad() || v.requires_grad())) {
+    throw std::invalid_argument("/: this control has no gradient; run it without gradients (c10::InferenceMode), or without redistribute and causal biases");
+  }
+  const bool with_output = !result.o.defined();
+  if (!with_output && control.probes.empty()) return result;
+  // Probes never change the output: it comes from the same operators with and without them wherever those can compute it.
+  const at::NoGradGuard no_gradients;
+  const AttentionControl whole = control.probes.empty() ? bare : canonicalise(control);
+  const ResolvedCall call = resolve(whole, q, k, v);
+  std::vector<ProbeOutput> probes;
+  for (const Probe& probe : control.probes) probes.emplace_back(probe, call.batches(), call.heads(), call.rows(), call.keys, q.device());
+  const at::Tensor o = blocked_attention(whole, call, with_output, probes);
+  if (with_output) result.o = o;
+  for (const ProbeOutput& probe : probes) result.probes.push_back(probe.result());
+  return result;
 }
 
 }  // namespace attelier::kernels

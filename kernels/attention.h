@@ -64,7 +64,7 @@ struct VisualRedistribution {
   double min_vis_mass = 0.2;
   double eps = 1e-6;
   int64_t row_from = 0;
-  std::vector<int64_t> heads;  // empty = all
+  std::vector<int64_t> heads = {};  // empty = all
 };
 
 enum class ProbeKind { kLse, kClassMass, kRows, kKeys, kTopk, kColSum, kHeadSum, kMap };
@@ -120,8 +120,8 @@ AttentionControl canonicalise(AttentionControl control);
 /// True when a canonical control asks for nothing but plain attention with its scale.
 bool is_plain(const AttentionControl& canonical);
 
-/// softmax(scale q k^T + causal) v through libtorch's fused SDPA: q [B,H,Lq,D], k [B,Hkv,Lk,D], v [B,Hkv,Lk,Dv] -> [B,H,Lq,Dv]. Differentiable.
-at::Tensor plain_attention(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v, std::optional<double> scale = std::nullopt);
+/// softmax(scale q k^T + causal mask) v through libtorch's fused SDPA: q [B,H,Lq,D], k [B,Hkv,Lk,D], v [B,Hkv,Lk,Dv] -> [B,H,Lq,Dv]. Differentiable.
+at::Tensor plain_attention(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v, std::optional<double> scale = std::nullopt, bool causal = false);
 
 /// The whole descriptor: validates, canonicalises, takes the plain path when the control is neutral, otherwise a path on libtorch's operators that
 /// works on blocks of queries and never holds the full matrix (controls that reduce to other q, k, v go through fused SDPA).

@@ -60,8 +60,8 @@ struct ForwardContext {
 };
 
 /// The one entry of every attention layer. q [B,H,Lq,D], k and v [B,Hkv,Lk,D] -> [B,H,Lq,D]. Without a program, or when it answers nothing, this is
-/// kernels::plain_attention and nothing else. Differentiable in that case.
+/// kernels::plain_attention and nothing else. Differentiable in that case. `causal`: text token r sees tokens 0..r, with any program too.
 at::Tensor attend(const AttentionSite& site, const at::Tensor& q, const at::Tensor& k, const at::Tensor& v, const ForwardContext& context,
-                  int64_t grid_height = 0, int64_t grid_width = 0);
+                  int64_t grid_height = 0, int64_t grid_width = 0, bool causal = false);
 
 }  // namespace attelier

@@ -1,5 +1,6 @@
 // ControlNetModel of diffusers (Zhang et al. 2023, "Adding Conditional Control to Text-to-Image Diffusion Models").
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <cmath>
 
@@ -57,10 +58,11 @@ ControlNet::ControlNet(const ControlNetConfig& config, const std::string& name) 
 ControlNet::~ControlNet() = default;
 
 ControlNetResiduals ControlNet::forward(const UNetInputs& inputs, const at::Tensor& picture, double scale, bool guess_mode, const ForwardContext& context) {
+  check_inputs(config_.unet, inputs);
   const int64_t factor = int64_t{1} << (config_.conditioning_channels.size() - 1);
-  if (picture.dim() != 4 || picture.size(1) != config_.picture_channels || picture.size(2) != factor * inputs.sample.size(2) ||
+  if (picture.dim() != 4 || picture.size(0) != inputs.sample.size(0) || picture.size(1) != config_.picture_channels || picture.size(2) != factor * inputs.sample.size(2) ||
       picture.size(3) != factor * inputs.sample.size(3))
-    fail(ExitCode::kBadInput, "the ControlNet's picture has the shape [{}]; [{}, {}, {}, {}] is needed", fmt::join(picture.sizes(), ", "), inputs.sample.size(0),
+    fail(ExitCode::kBadInput, "controlnet_cond has the shape [{}]; [{}, {}, {}, {}] is needed", fmt::join(picture.sizes(), ", "), inputs.sample.size(0),
          config_.picture_channels, factor * inputs.sample.size(2), factor * inputs.sample.size(3));
   const UNetEncoder& encoder = layers_->encoder;
   const at::Tensor ordered = (config_.bgr ? picture.flip(1) : picture).to(inputs.sample.device(), encoder.dtype());

@@ -1,5 +1,6 @@
 #include "core/models/spatial_transformer.h"
 
+#include <c10/core/GradMode.h>
 #include <fmt/format.h>
 
 namespace attelier {
@@ -22,12 +23,12 @@ TokenAttention::TokenAttention(int64_t channels, int64_t context_channels, Atten
   add("to_out.0", to_out_);
 }
 
-at::Tensor TokenAttention::forward(const at::Tensor& tokens, const at::Tensor& context_tokens, const ForwardContext& context, int64_t height,
-                                   int64_t width) const {
+at::Tensor TokenAttention::forward(const at::Tensor& tokens, const at::Tensor& context_tokens, const at::Tensor& residual, const ForwardContext& context,
+                                   int64_t height, int64_t width) const {
   const auto heads = [&](const at::Tensor& x) { return x.unflatten(2, {site_.heads, site_.head_width}).transpose(1, 2); };  // [B, H, L, D]
   const at::Tensor o = attend(site_, heads(to_q_.forward(tokens)), heads(to_k_.forward(context_tokens)), heads(to_v_.forward(context_tokens)), context,
                               height, width);
-  return to_out_.forward(o.transpose(1, 2).flatten(2));
+  return to_out_.forward(o.transpose(1, 2).flatten(2), residual);
 }
 
 GatedFeedForward::GatedFeedForward(int64_t channels) : project_(channels, 8 * channels), out_(4 * channels, channels) {
@@ -35,9 +36,10 @@ GatedFeedForward::GatedFeedForward(int64_t channels) : project_(channels, 8 * ch
   add("net.2", out_);
 }
 
-at::Tensor GatedFeedForward::forward(const at::Tensor& tokens) const {
+at::Tensor GatedFeedForward::forward(const at::Tensor& tokens, const at::Tensor& residual) const {
   const std::vector<at::Tensor> halves = project_.forward(tokens).chunk(2, -1);
-  return out_.forward(halves[0] * at::gelu(halves[1]));
+  const at::Tensor gate = at::gelu(halves[1]);
+  return out_.forward(c10::GradMode::is_enabled() ? halves[0] * gate : gate.mul_(halves[0]), residual);
 }
 
 TransformerBlock::TransformerBlock(int64_t channels, int64_t heads, int64_t context_channels, const std::string& path, SiteNumbering& numbering)
@@ -58,10 +60,10 @@ TransformerBlock::TransformerBlock(int64_t channels, int64_t heads, int64_t cont
 at::Tensor TransformerBlock::forward(at::Tensor tokens, const at::Tensor& context_tokens, const ForwardContext& context, int64_t height,
                                      int64_t width) const {
   const at::Tensor normed = norm1_.forward(tokens);
-  tokens = attn1_.forward(normed, normed, context, height, width) + tokens;
-  tokens = attn2_.forward(norm2_.forward(tokens), context_tokens, context, height, width) + tokens;
+  tokens = attn1_.forward(normed, normed, tokens, context, height, width);
+  tokens = attn2_.forward(norm2_.forward(tokens), context_tokens, tokens, context, height, width);
   context.check_stop();
-  return feed_forward_.forward(norm3_.forward(tokens)) + tokens;
+  return feed_forward_.forward(norm3_.forward(tokens), tokens);
 }
 
 SpatialTransformer::SpatialTransformer(const Shape& shape, const std::string& path, SiteNumbering& numbering)
@@ -91,7 +93,7 @@ at::Tensor SpatialTransformer::forward(const at::Tensor& x, const at::Tensor& co
   const at::Tensor normed = norm_.forward(x);
   at::Tensor tokens = linear_ ? proj_in_->forward(to_tokens(normed)) : to_tokens(conv_in_->forward(normed));
   for (const TransformerBlock& block : blocks_) tokens = block.forward(tokens, context_tokens, context, height, width);
-  return x + (linear_ ? to_map(proj_out_->forward(tokens)) : conv_out_->forward(to_map(tokens)));
+  return linear_ ? to_map(proj_out_->forward(tokens, to_tokens(x))) : conv_out_->forward(to_map(tokens), x);
 }
 
 }  // namespace attelier

@@ -22,22 +22,23 @@ class SiteNumbering {
   std::vector<AttentionSite> sites_;
 };
 
-/// Multi-head attention of tokens [B, L, C] over themselves or a context [B, S, Cc].
+/// Multi-head attention of tokens [B, L, C] over themselves or a context [B, S, Cc], plus a residual [B, L, C].
 class TokenAttention : public nn::Module {
  public:
   TokenAttention(int64_t channels, int64_t context_channels, AttentionSite site);
-  at::Tensor forward(const at::Tensor& tokens, const at::Tensor& context_tokens, const ForwardContext& context, int64_t height, int64_t width) const;
+  at::Tensor forward(const at::Tensor& tokens, const at::Tensor& context_tokens, const at::Tensor& residual, const ForwardContext& context, int64_t height,
+                     int64_t width) const;
 
  private:
   AttentionSite site_;
   nn::Linear to_q_, to_k_, to_v_, to_out_;
 };
 
-/// value * gelu(gate), C -> 4C -> C. Value comes first in the projection.
+/// value * gelu(gate), C -> 4C -> C, plus a residual. Value comes first in the projection.
 class GatedFeedForward : public nn::Module {
  public:
   explicit GatedFeedForward(int64_t channels);
-  at::Tensor forward(const at::Tensor& tokens) const;
+  at::Tensor forward(const at::Tensor& tokens, const at::Tensor& residual) const;
 
  private:
   nn::Linear project_, out_;

@@ -1,6 +1,7 @@
 #include "core/models/text_encoder.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <deque>
 #include <limits>
@@ -23,8 +24,8 @@ struct SelfAttention : nn::Module {
     add("q_proj", q_proj);
     add("out_proj", out_proj);
   }
-  /// `key_bias` f32 [B, 1, L], -inf on padding, or undefined.
-  at::Tensor forward(const at::Tensor& x, const at::Tensor& key_bias, const ForwardContext& context) const {
+  /// `key_bias` f32 [B, 1, L], -inf on padding, or undefined. The residual is added.
+  at::Tensor forward(const at::Tensor& x, const at::Tensor& key_bias, const at::Tensor& residual, const ForwardContext& context) const {
     const auto heads = [&](const at::Tensor& y) { return y.unflatten(2, {site.heads, site.head_width}).transpose(1, 2); };
     const at::Tensor q = heads(q_proj.forward(x)), k = heads(k_proj.forward(x)), v = heads(v_proj.forward(x));
     at::Tensor o;
@@ -36,7 +37,7 @@ struct SelfAttention : nn::Module {
     } else {
       o = attend(site, q, k, v, context, 0, 0, /*causal=*/true);
     }
-    return out_proj.forward(o.transpose(1, 2).flatten(2));
+    return out_proj.forward(o.transpose(1, 2).flatten(2), residual);
   }
   AttentionSite site;
   nn::Linear q_proj, k_proj, v_proj, out_proj;
@@ -57,9 +58,9 @@ struct Layer : nn::Module {
     add("layer_norm2", layer_norm2);
   }
   at::Tensor forward(const at::Tensor& x, const at::Tensor& key_bias, const ForwardContext& context) const {
-    const at::Tensor h = x + self_attn.forward(layer_norm1.forward(x), key_bias, context);
+    const at::Tensor h = self_attn.forward(layer_norm1.forward(x), key_bias, x, context);
     const at::Tensor inner = fc1.forward(layer_norm2.forward(h));
-    return h + fc2.forward(quick_gelu ? inner * at::sigmoid(1.702 * inner) : at::gelu(inner));
+    return fc2.forward(quick_gelu ? inner * at::sigmoid(1.702 * inner) : at::gelu(inner), h);
   }
   bool quick_gelu;
   SelfAttention self_attn;
@@ -102,6 +103,8 @@ TextEncoderOutput TextEncoder::forward(const at::Tensor& ids, const at::Tensor& 
          config_.positions);
   if (ids.numel() > 0 && (ids.min().item<int64_t>() < 0 || ids.max().item<int64_t>() >= config_.vocabulary))
     fail(ExitCode::kBadInput, "input_ids holds ids from {} to {}; this text encoder knows 0 to {}", ids.min().item<int64_t>(), ids.max().item<int64_t>(), config_.vocabulary - 1);
+  if (mask.defined() && mask.sizes() != ids.sizes())
+    fail(ExitCode::kBadInput, "attention_mask has the shape [{}]; that of input_ids, [{}], is needed", fmt::join(mask.sizes(), ", "), fmt::join(ids.sizes(), ", "));
   const at::Tensor tokens = ids.to(at::kLong);
   const at::Tensor positions = at::arange(tokens.size(1), tokens.options());
   at::Tensor key_bias;

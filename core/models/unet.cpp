@@ -1,11 +1,21 @@
 #include "core/models/unet.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include "core/base/error.h"
 #include "core/models/unet_encoder.h"
 
 namespace attelier {
+namespace {
+
+at::Tensor plus(const at::Tensor& x, const at::Tensor& residual, const std::string& name) {
+  if (residual.sizes() != x.sizes())
+    fail(ExitCode::kBadInput, "{} has the shape [{}]; [{}] is needed", name, fmt::join(residual.sizes(), ", "), fmt::join(x.sizes(), ", "));
+  return x + residual;
+}
+
+}  // namespace
 
 struct UNet::Layers {
   Layers(const UNetConfig& config, const std::string& name)
@@ -50,21 +60,17 @@ UNet::~UNet() = default;
 std::vector<AttentionSite> UNet::sites() const { return layers_->numbering.sites(); }
 
 at::Tensor UNet::forward(const UNetInputs& inputs, const ForwardContext& context) {
+  check_inputs(config_, inputs);
   const at::Tensor& tokens = inputs.encoder_hidden_states;
-  if (inputs.sample.dim() != 4 || inputs.sample.size(1) != config_.in_channels)
-    fail(ExitCode::kBadInput, "the UNet's sample has the shape [{}]; [B, {}, height, width] is needed", fmt::join(inputs.sample.sizes(), ", "), config_.in_channels);
-  if (tokens.dim() != 3 || tokens.size(2) != config_.cross_attention_dim || tokens.size(0) != inputs.sample.size(0))
-    fail(ExitCode::kBadInput, "encoder_hidden_states has the shape [{}]; [{}, tokens, {}] is needed", fmt::join(tokens.sizes(), ", "), inputs.sample.size(0),
-         config_.cross_attention_dim);
   const at::Tensor time = layers_->encoder.embed_time(inputs);
   std::vector<at::Tensor> skips = layers_->encoder.down(inputs, {}, time, context);
   at::Tensor x = layers_->encoder.middle(skips.back(), time, tokens, context);
   if (!inputs.down_residuals.empty()) {
     if (inputs.down_residuals.size() != skips.size())
       fail(ExitCode::kBadInput, "{} ControlNet residuals were given; this UNet has {} skips", inputs.down_residuals.size(), skips.size());
-    for (size_t i = 0; i < skips.size(); ++i) skips[i] = skips[i] + inputs.down_residuals[i];
+    for (size_t i = 0; i < skips.size(); ++i) skips[i] = plus(skips[i], inputs.down_residuals[i], fmt::format("down_block_additional_residuals.{}", i));
   }
-  if (inputs.mid_residual.defined()) x = x + inputs.mid_residual;
+  if (inputs.mid_residual.defined()) x = plus(x, inputs.mid_residual, "mid_block_additional_residual");
   for (const UNetLevel& level : layers_->up_blocks) {
     for (size_t j = 0; j < level.resnets.size(); ++j) {
       const at::Tensor joined = at::cat({x, skips.back()}, 1);

@@ -82,7 +82,8 @@ UNetConfig UNetConfig::from_json(const Json& config) {
                            {"flip_sin_to_cos", true}, {"freq_shift", 0}, {"center_input_sample", false}, {"dual_cross_attention", false},
                            {"only_cross_attention", false}, {"downsample_padding", 1}, {"mid_block_scale_factor", 1}, {"time_embedding_act_fn", nullptr},
                            {"timestep_post_act", nullptr}, {"mid_block_type", "UNetMidBlock2DCrossAttn"}, {"dropout", 0.0}, {"attention_type", "default"},
-                           {"reverse_transformer_layers_per_block", nullptr}, {"cross_attention_norm", nullptr}});
+                           {"reverse_transformer_layers_per_block", nullptr}, {"cross_attention_norm", nullptr}, {"num_class_embeds", nullptr},
+                           {"resnet_skip_time_act", false}, {"resnet_out_scale_factor", 1}, {"time_embedding_dim", nullptr}, {"global_pool_conditions", false}});
     const auto number = [&](const char* key, int64_t otherwise) {
       const auto found = config.find(key);
       return found == config.end() || found->is_null() ? otherwise : found->get<int64_t>();

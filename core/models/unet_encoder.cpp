@@ -1,6 +1,7 @@
 #include "core/models/unet_encoder.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include "core/base/error.h"
 
@@ -25,6 +26,30 @@ at::Tensor UNetLevel::forward(size_t i, const at::Tensor& x, const at::Tensor& t
   context.check_stop();
   const at::Tensor h = resnets[i].forward(x, time);
   return i < attentions.size() ? attentions[i].forward(h, context_tokens, context) : h;
+}
+
+void check_inputs(const UNetConfig& config, const UNetInputs& inputs) {
+  const auto require = [](bool right, const char* name, const at::Tensor& tensor, const std::string& needed) {
+    if (!right) fail(ExitCode::kBadInput, "{} has the shape [{}]; [{}] is needed", name, tensor.defined() ? fmt::format("{}", fmt::join(tensor.sizes(), ", ")) : "", needed);
+  };
+  const at::Tensor &sample = inputs.sample, &tokens = inputs.encoder_hidden_states, &text = inputs.text_embeds, &ids = inputs.time_ids;
+  require(sample.defined() && sample.dim() == 4 && sample.size(1) == config.in_channels && sample.numel() > 0, "sample", sample,
+          fmt::format("batch, {}, height, width", config.in_channels));
+  const int64_t batch = sample.size(0);
+  require(inputs.timestep.defined() && inputs.timestep.dim() == 1 && (inputs.timestep.size(0) == 1 || inputs.timestep.size(0) == batch), "timestep", inputs.timestep,
+          fmt::format("1] or [{}", batch));
+  require(tokens.defined() && tokens.dim() == 3 && tokens.size(0) == batch && tokens.size(1) > 0 && tokens.size(2) == config.cross_attention_dim, "encoder_hidden_states",
+          tokens, fmt::format("{}, tokens, {}", batch, config.cross_attention_dim));
+  if (inputs.guidance_embedding.defined())
+    require(inputs.guidance_embedding.sizes() == at::IntArrayRef({batch, config.time_condition_dim}), "guidance_embedding", inputs.guidance_embedding,
+            fmt::format("{}, {}", batch, config.time_condition_dim));
+  if (!config.text_time_embedding) return;
+  // Height, width, crop top, crop left, target height, target width; a refiner has five numbers.
+  const int64_t width = text.defined() && text.dim() == 2 ? config.addition_input_dim - text.size(1) : 0;
+  const int64_t numbers = width / config.addition_time_embed_dim;
+  require(text.defined() && text.dim() == 2 && text.size(0) == batch && numbers >= 1 && numbers * config.addition_time_embed_dim == width, "text_embeds", text,
+          fmt::format("{}, {}", batch, config.addition_input_dim - 6 * config.addition_time_embed_dim));
+  require(ids.defined() && ids.sizes() == at::IntArrayRef({batch, numbers}), "time_ids", ids, fmt::format("{}, {}", batch, numbers));
 }
 
 UNetEncoder::UNetEncoder(const UNetConfig& config, SiteNumbering& numbering)
@@ -72,12 +97,8 @@ at::Tensor UNetEncoder::embed_time(const UNetInputs& inputs) const {
   if (condition_ && inputs.guidance_embedding.defined()) features = features + condition_->forward(inputs.guidance_embedding.to(device, dtype()));
   at::Tensor time = time_linear2_.forward(activate(time_linear1_.forward(features)));
   if (addition_linear1_) {
-    if (!inputs.text_embeds.defined() || !inputs.time_ids.defined())
-      fail(ExitCode::kBadInput, "this UNet also needs text_embeds [B, P] and time_ids [B, 6] (height, width, crop top, crop left, target height, target width)");
     const at::Tensor ids = nn::sinusoidal_embedding(inputs.time_ids.to(device).flatten(), addition_channels_).reshape({inputs.time_ids.size(0), -1});
     const at::Tensor addition = at::cat({inputs.text_embeds.to(device, dtype()), ids.to(dtype())}, 1);
-    if (addition.size(1) != addition_linear1_->weight.shape[1])
-      fail(ExitCode::kBadInput, "text_embeds and time_ids give {} features, this UNet takes {}", addition.size(1), addition_linear1_->weight.shape[1]);
     time = time + addition_linear2_->forward(activate(addition_linear1_->forward(addition)));
   }
   return activate(time);

@@ -27,6 +27,9 @@ struct UNetLevel : nn::Module {
   at::Tensor forward(size_t i, const at::Tensor& x, const at::Tensor& time, const at::Tensor& context_tokens, const ForwardContext& context) const;
 };
 
+/// Checks the shapes of everything that a UNet or ControlNet reads. Throws Error(kBadInput) with the tensor's name, its shape and the needed one.
+void check_inputs(const UNetConfig& config, const UNetInputs& inputs);
+
 /// The parameters carry the UNet's own names: the encoder is registered without a prefix.
 class UNetEncoder : public nn::Module {
  public:

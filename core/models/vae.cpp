@@ -216,17 +216,42 @@ at::Tensor Vae::decode(const at::Tensor& z, const ForwardContext& context, const
 
 VaeConfig VaeConfig::from_json(const nlohmann::json& config) {
   VaeConfig result;
-  result.in_channels = config.value("in_channels", result.in_channels);
-  result.out_channels = config.value("out_channels", result.out_channels);
-  result.latent_channels = config.value("latent_channels", result.latent_channels);
-  result.block_out_channels = config.value("block_out_channels", result.block_out_channels);
-  result.layers_per_block = config.value("layers_per_block", int64_t{1});
-  result.norm_groups = config.value("norm_num_groups", result.norm_groups);
-  result.sample_size = config.value("sample_size", int64_t{32});
-  result.scaling_factor = config.value("scaling_factor", result.scaling_factor);
-  result.force_upcast = config.value("force_upcast", result.force_upcast);
-  result.mid_block_attention = config.value("mid_block_add_attention", true);
-  result.quant_convs = config.value("use_quant_conv", true);
+  try {
+    result.in_channels = config.value("in_channels", result.in_channels);
+    result.out_channels = config.value("out_channels", result.out_channels);
+    result.latent_channels = config.value("latent_channels", result.latent_channels);
+    result.block_out_channels = config.value("block_out_channels", result.block_out_channels);
+    result.layers_per_block = config.value("layers_per_block", int64_t{1});
+    result.norm_groups = config.value("norm_num_groups", result.norm_groups);
+    result.sample_size = config.value("sample_size", int64_t{32});
+    result.scaling_factor = config.value("scaling_factor", result.scaling_factor);
+    result.force_upcast = config.value("force_upcast", result.force_upcast);
+    result.mid_block_attention = config.value("mid_block_add_attention", true);
+    result.quant_convs = config.value("use_quant_conv", true);
+    if (config.value("use_post_quant_conv", result.quant_convs) != result.quant_convs)
+      fail(ExitCode::kModel, "the autoencoder's config.json: \"use_quant_conv\" and \"use_post_quant_conv\" differ; supported is both or none");
+    if (const std::string activation = config.value("act_fn", std::string("silu")); activation != "silu")
+      fail(ExitCode::kModel, "the autoencoder's config.json: \"act_fn\" is \"{}\"; supported is \"silu\"", activation);
+    for (const auto& [key, type] : {std::pair{"down_block_types", "DownEncoderBlock2D"}, std::pair{"up_block_types", "UpDecoderBlock2D"}})
+      if (const auto found = config.find(key); found != config.end() && *found != nlohmann::json(std::vector<std::string>(result.block_out_channels.size(), type)))
+        fail(ExitCode::kModel, "the autoencoder's config.json: \"{}\" is {}; supported is \"{}\" on each of the {} levels", key, found->dump(), type,
+             result.block_out_channels.size());
+  } catch (const nlohmann::json::exception& error) {
+    fail(ExitCode::kModel, "the model's config.json is not an autoencoder's: {}", error.what());
+  }
+  const auto require = [](bool right, std::string_view key, int64_t value, std::string_view rule) {
+    if (!right) fail(ExitCode::kModel, "the autoencoder's config.json: \"{}\" is {}; {}", key, value, rule);
+  };
+  const auto levels = static_cast<int64_t>(result.block_out_channels.size());
+  require(levels >= 1 && levels <= 8, "block_out_channels", levels, "a list of 1 to 8 levels is supported");
+  for (const auto& [key, channels] : {std::pair{"in_channels", result.in_channels}, std::pair{"out_channels", result.out_channels}, std::pair{"latent_channels", result.latent_channels}})
+    require(channels >= 1 && channels <= 4096, key, channels, "1 to 4096 is allowed");
+  require(result.layers_per_block >= 1 && result.layers_per_block <= 16, "layers_per_block", result.layers_per_block, "1 to 16 is allowed");
+  require(result.sample_size >= 1 && result.sample_size <= 1 << 16, "sample_size", result.sample_size, "1 to 65536 is allowed");
+  for (const int64_t channels : result.block_out_channels) {
+    require(channels >= 1 && channels <= 1 << 16, "block_out_channels", channels, "1 to 65536 is allowed");
+    require(result.norm_groups >= 1 && channels % result.norm_groups == 0, "norm_num_groups", result.norm_groups, "a divisor of every level's channels is needed");
+  }
   return result;
 }
 

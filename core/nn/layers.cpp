@@ -2,6 +2,8 @@
 
 #include <cmath>
 
+#include "core/nn/prepared_weights.h"
+
 namespace attelier::nn {
 
 Linear::Linear(int64_t in, int64_t out, bool with_bias) {
@@ -12,10 +14,20 @@ Linear::Linear(int64_t in, int64_t out, bool with_bias) {
   add("bias", bias);
 }
 
-at::Tensor Linear::forward(const at::Tensor& x) const {
-  at::Tensor y = at::linear(x, weight.value, bias.value);
+at::Tensor Linear::forward(const at::Tensor& x, const at::Tensor& addend) const {
+  at::Tensor y;
+  if (weight.value.is_mkldnn()) {
+    y = prepared_linear(x, weight.value, bias.value, addend);
+  } else {
+    y = at::linear(x, weight.value, bias.value);
+    if (addend.defined()) y = y + addend;
+  }
   for (const LowRank& adapter : low_rank) y = y + adapter.scale * at::linear(at::linear(x, adapter.down), adapter.up);
   return y;
+}
+
+void Linear::prepare_own() {
+  if (can_prepare(weight.value)) weight.value = prepare_linear(weight.value);
 }
 
 Conv2d::Conv2d(int64_t in, int64_t out, int64_t kernel, int64_t stride, int64_t padding) : stride_(stride), padding_(padding) {
@@ -25,11 +37,21 @@ Conv2d::Conv2d(int64_t in, int64_t out, int64_t kernel, int64_t stride, int64_t 
   add("bias", bias);
 }
 
-at::Tensor Conv2d::forward(const at::Tensor& x) const {
-  at::Tensor y = at::conv2d(x, weight.value, bias.value, {stride_, stride_}, {padding_, padding_});
+at::Tensor Conv2d::forward(const at::Tensor& x, const at::Tensor& addend) const {
+  at::Tensor y;
+  if (weight.value.is_mkldnn()) {
+    y = prepared_convolution(x, weight.value, bias.value, stride_, padding_, addend);
+  } else {
+    y = at::conv2d(x, weight.value, bias.value, {stride_, stride_}, {padding_, padding_});
+    if (addend.defined()) y = y + addend;
+  }
   for (const LowRank& adapter : low_rank)
     y = y + adapter.scale * at::conv2d(at::conv2d(x, adapter.down, {}, {stride_, stride_}, {padding_, padding_}), adapter.up);
   return y;
+}
+
+void Conv2d::prepare_own() {
+  if (can_prepare(weight.value)) weight.value = prepare_convolution(weight.value, stride_, padding_);
 }
 
 GroupNorm::GroupNorm(int64_t groups, int64_t channels, double epsilon) : groups_(groups), epsilon_(epsilon) {

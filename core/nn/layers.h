@@ -13,22 +13,28 @@ struct LowRank {
   double scale = 1;
 };
 
-/// y = x W^T + b; x [..., in], W [out, in].
+/// y = x W^T + b, plus `addend` [..., out] where one is given (a residual, for the price of none); x [..., in], W [out, in].
 class Linear : public Module {
  public:
   Linear(int64_t in, int64_t out, bool bias = true);
-  at::Tensor forward(const at::Tensor& x) const;
+  at::Tensor forward(const at::Tensor& x, const at::Tensor& addend = {}) const;
   Parameter weight, bias;
   std::vector<LowRank> low_rank;
+
+ protected:
+  void prepare_own() override;
 };
 
-/// NCHW convolution, W [out, in, k, k]; zero padding.
+/// NCHW convolution, W [out, in, k, k]; zero padding; plus `addend` of the output's shape where one is given.
 class Conv2d : public Module {
  public:
   Conv2d(int64_t in, int64_t out, int64_t kernel, int64_t stride = 1, int64_t padding = 0);
-  at::Tensor forward(const at::Tensor& x) const;
+  at::Tensor forward(const at::Tensor& x, const at::Tensor& addend = {}) const;
   Parameter weight, bias;
   std::vector<LowRank> low_rank;
+
+ protected:
+  void prepare_own() override;
 
  private:
   int64_t stride_, padding_;

@@ -32,8 +32,15 @@ int64_t Module::parameter_count() {
 }
 
 void Module::to(at::Device device, at::ScalarType dtype) {
-  for (const auto& [name, parameter] : named_parameters())
-    if (parameter->value.defined()) parameter->value = parameter->value.to(device, dtype);
+  for (const auto& [name, parameter] : named_parameters()) {
+    at::Tensor& value = parameter->value;
+    if (value.defined()) value = (value.is_mkldnn() ? value.to_dense() : value).to(device, dtype);
+  }
+}
+
+void Module::prepare_for_inference() {
+  c10::NoGradGuard no_grad;
+  visit([](const std::string&, Module& module) { module.prepare_own(); });
 }
 
 void Module::initialise(at::Generator generator) {

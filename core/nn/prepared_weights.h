@@ -1,0 +1,20 @@
+// Weights in the order in which oneDNN's kernels read them, so that no call has to sort them again (CPU inference).
+#pragma once
+
+#include <ATen/ATen.h>
+
+namespace attelier::nn {
+
+/// True when the CPU has kernels of oneDNN for this weight's dtype: float32, and bfloat16 with AVX-512.
+bool can_prepare(const at::Tensor& weight);
+
+/// The weight as an opaque tensor (is_mkldnn()) of the same shape and dtype; `to_dense()` gives the same numbers back, bit for bit.
+at::Tensor prepare_linear(const at::Tensor& weight);
+at::Tensor prepare_convolution(const at::Tensor& weight, int64_t stride, int64_t padding);
+
+/// x W^T + bias + addend for a prepared weight; bias and addend may be undefined. Not differentiable.
+at::Tensor prepared_linear(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias, const at::Tensor& addend);
+/// The convolution + addend; works and answers in channels-last.
+at::Tensor prepared_convolution(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias, int64_t stride, int64_t padding, const at::Tensor& addend);
+
+}  // namespace attelier::nn

@@ -1,0 +1,71 @@
+// What the scheduler tests share: the cases and tensors that tests/parity/scheduler_fixtures.py wrote, and checks of error messages.
+#pragma once
+
+#include <gtest/gtest.h>
+
+#include <filesystem>
+#include <fstream>
+#include <map>
+#include <limits>
+#include <string>
+
+#include "core/base/error.h"
+#include "core/diffusion/scheduler.h"
+#include "core/weights/tensor_file.h"
+
+namespace attelier {
+
+using Json = nlohmann::json;
+
+struct SchedulerFixtures {
+  Json configs, cases;
+  std::map<std::string, at::Tensor> tensors;
+
+  const at::Tensor& tensor(const std::string& name) const { return tensors.at(name); }
+  std::unique_ptr<Scheduler> scheduler(const Json& item) const {
+    return make_scheduler(configs.at(item.at("config").get<std::string>()), item.at("class_name"), item.at("options"));
+  }
+};
+
+inline const SchedulerFixtures& fixtures() {
+  static const SchedulerFixtures loaded = [] {
+    const std::filesystem::path folder = std::filesystem::path(ATTELIER_SOURCE_DIR) / "tests/parity/fixtures/diffusion";
+    std::ifstream file(folder / "cases.json");
+    const Json json = Json::parse(file);
+    return SchedulerFixtures{json.at("configs"), json.at("cases"), read_all(*open_tensors(folder / "schedulers.safetensors"))};
+  }();
+  return loaded;
+}
+
+/// The config that Stable Diffusion 1.5 ships.
+inline const Json& sd_config() { return fixtures().configs.at("sd"); }
+
+inline at::Tensor as_tensor(const std::vector<double>& values) { return at::tensor(values).to(at::kFloat); }
+
+/// The largest difference over the largest value; 0 means equal bits.
+inline double relative_difference(const at::Tensor& actual, const at::Tensor& expected) {
+  if (actual.sizes() != expected.sizes() || actual.scalar_type() != expected.scalar_type()) return std::numeric_limits<double>::infinity();
+  const at::Tensor a = actual.to(at::kDouble), e = expected.to(at::kDouble);
+  if (at::equal(a, e)) return 0;
+  return ((a - e).abs().max() / e.abs().max().clamp_min(1e-12)).item<double>();
+}
+
+/// The text of the Error(code) that `action` must throw.
+template <typename Action>
+std::string message_of(ExitCode code, const Action& action) {
+  try {
+    action();
+  } catch (const Error& error) {
+    EXPECT_EQ(error.code(), code) << error.what();
+    return error.what();
+  }
+  ADD_FAILURE() << "no error was thrown";
+  return "";
+}
+
+inline ::testing::AssertionResult contains(const std::string& text, const std::string& part) {
+  if (text.find(part) != std::string::npos) return ::testing::AssertionSuccess();
+  return ::testing::AssertionFailure() << "\"" << part << "\" is not in: " << text;
+}
+
+}  // namespace attelier

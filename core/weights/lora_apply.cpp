@@ -45,6 +45,14 @@ at::Tensor difference(const Addition& addition, at::Device device) {
   return addition.scale * at::matmul(up, down.flatten(1)).reshape(shape);
 }
 
+// Weights that prepare_for_inference() has sorted for the kernels are opaque.
+at::Tensor plain(const at::Tensor& weight) { return weight.is_mkldnn() ? weight.to_dense() : weight; }
+
+bool is_prepared(nn::Module& module) {
+  const auto parameters = module.named_parameters();
+  return std::any_of(parameters.begin(), parameters.end(), [](const nn::NamedParameter& entry) { return entry.parameter->value.defined() && entry.parameter->value.is_mkldnn(); });
+}
+
 }  // namespace
 
 // What remove() needs: the layer, and the weight it had, or the number of additions it was given.
@@ -93,11 +101,15 @@ AppliedLoras::AppliedLoras(const std::vector<LoraTarget>& targets, const std::ve
 
   // A failure from here on (memory) undoes what was done: the destructor of a half-built object does not run.
   try {
+    std::vector<nn::Module*> prepared;
+    if (mode == LoraMode::kMerged)
+      for (const LoraTarget& target : targets)
+        if (is_prepared(*target.module)) prepared.push_back(target.module);
     for (const auto& [place, additions] : plan) {
       at::Tensor& weight = place.weight().value;
       Change change{place, {}, {}};
       if (mode == LoraMode::kMerged) {
-        at::Tensor sum = weight.to(at::kFloat);
+        at::Tensor sum = plain(weight).to(at::kFloat);
         for (const Addition& addition : additions) sum = sum + difference(addition, weight.device());
         change.original = weight;
         changes_.push_back(std::move(change));
@@ -112,6 +124,7 @@ AppliedLoras::AppliedLoras(const std::vector<LoraTarget>& targets, const std::ve
       }
       changes_.push_back(std::move(change));
     }
+    for (nn::Module* module : prepared) module->prepare_for_inference();
   } catch (...) {
     remove();
     throw;

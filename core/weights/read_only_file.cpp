@@ -31,6 +31,14 @@ at::Tensor allocate(at::IntArrayRef shape, at::ScalarType dtype, const std::file
        c10::multiply_integers(shape));
 }
 
+// The pages of a view that nobody holds any more leave the process (they stay in the system's file cache), so that a converted weight is not resident
+// twice.
+void release_pages(void* start, uint64_t size) {
+  const auto page = static_cast<uintptr_t>(sysconf(_SC_PAGESIZE)), begin = reinterpret_cast<uintptr_t>(start);
+  const uintptr_t first = (begin + page - 1) / page * page, last = (begin + size) / page * page;
+  if (first < last) madvise(reinterpret_cast<void*>(first), last - first, MADV_DONTNEED);
+}
+
 }  // namespace
 
 std::shared_ptr<const ReadOnlyFile> ReadOnlyFile::open(const std::filesystem::path& path) {
@@ -100,7 +108,7 @@ at::Tensor ReadOnlyFile::tensor(uint64_t offset, at::IntArrayRef shape, at::Scal
     unsigned char* address = mapping_ + offset;
     if (reinterpret_cast<uintptr_t>(address) % element == 0)
       return at::from_blob(
-          address, shape, [keep = shared_from_this()](void*) {}, at::TensorOptions().dtype(dtype));
+          address, shape, [keep = shared_from_this(), size](void* start) { release_pages(start, size); }, at::TensorOptions().dtype(dtype));
   }
   at::Tensor copy = allocate(shape, dtype, path_, name);
   read(offset, size, copy.data_ptr());

@@ -1,6 +1,7 @@
 // What the scheduler tests share: the cases and tensors that tests/parity/scheduler_fixtures.py wrote, and checks of error messages.
 #pragma once
 
+#include <ATen/Version.h>
 #include <gtest/gtest.h>
 
 #include <filesystem>
@@ -48,6 +49,12 @@ inline double relative_difference(const at::Tensor& actual, const at::Tensor& ex
   const at::Tensor a = actual.to(at::kDouble), e = expected.to(at::kDouble);
   if (at::equal(a, e)) return 0;
   return ((a - e).abs().max() / e.abs().max().clamp_min(1e-12)).item<double>();
+}
+
+/// What "the same" means: equal bits where torch takes its vectorised kernels (AVX2 and newer), as in the fixtures; a few last places elsewhere.
+inline double same() {
+  static const double tolerance = at::get_cpu_capability() == "DEFAULT" ? 2e-6 : 0;
+  return tolerance;
 }
 
 /// The text of the Error(code) that `action` must throw.

@@ -31,9 +31,8 @@ TEST(InitialNoise, SeedsOfTorch) {
 TEST(InitialNoise, EqualsTheGeneratorOfTheFixtures) {
   // The fixtures draw the sample, then 32 predictions, then 32 noises from torch.Generator().manual_seed(5).
   const NoiseSource source = generator_noise(make_generator(5));
-  EXPECT_TRUE(at::equal(initial_noise(source, {1, 4, 4, 4}, at::kCPU, at::kFloat), sample()));
-  EXPECT_TRUE(at::equal(source(fixtures().tensor("predictions")), fixtures().tensor("predictions")));
-  EXPECT_TRUE(at::equal(source(fixtures().tensor("noise")), fixtures().tensor("noise")));
+  EXPECT_LE(relative_difference(initial_noise(source, {1, 4, 4, 4}, at::kCPU, at::kFloat), sample()), same());
+  for (const char* name : {"predictions", "noise"}) EXPECT_LE(relative_difference(source(fixtures().tensor(name)), fixtures().tensor(name)), same()) << name;
 }
 
 TEST(InitialNoise, OnlyTheLowBitsOfTheSeedCount) {
@@ -95,7 +94,7 @@ TEST(ImageToImage, StartsAsDiffusersDoes) {
     const auto scheduler = fixtures().scheduler(item);
     scheduler->set_timesteps(item.at("steps"));
     EXPECT_EQ(set_strength(*scheduler, item.at("steps"), item.at("strength")), item.at("start")) << name;
-    EXPECT_EQ(relative_difference(start_from_image(*scheduler, sample(), noise(31)), fixtures().tensor(name + ".samples")[0]), 0) << name;
+    EXPECT_LE(relative_difference(start_from_image(*scheduler, sample(), noise(31)), fixtures().tensor(name + ".samples")[0]), same()) << name;
   }
 }
 

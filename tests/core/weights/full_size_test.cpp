@@ -6,6 +6,7 @@
 #include "core/models/vae.h"
 #include "core/weights/key_maps.h"
 #include "core/weights/layouts.h"
+#include "core/weights/lora_names.h"
 #include "core/weights/recognise.h"
 #include "tests/core/weights/model_files_testing.h"
 
@@ -154,6 +155,53 @@ TEST(FullSize, WellKnownNames) {
   EXPECT_EQ(vae.to_diffusers("encoder.down.2.downsample.conv.weight"), "encoder.down_blocks.2.downsamplers.0.conv.weight");
   EXPECT_EQ(vae.to_diffusers("decoder.mid.attn_1.proj_out.weight"), "decoder.mid_block.attentions.0.to_out.0.weight");
   EXPECT_EQ(vae.to_diffusers("decoder.norm_out.weight"), "decoder.conv_norm_out.weight");
+}
+
+// Underscores for dots lose information; still every layer must be found under every spelling, and be itself.
+TEST(FullSize, LoraKeysOfEveryLayerInEverySpelling) {
+  for (const Network& network : kNetworks) {
+    SCOPED_TRACE(network.family);
+    UNet unet(network.config);
+    TextEncoder text(clip_l());
+    const LoraNames names({{"unet", &unet}, {"text_encoder", &text}});
+    const KeyMap map = unet_key_map(UNetStructure::from_diffusers(names_of(shapes_of(unet))));
+    const auto underscores = [](std::string path) {
+      std::replace(path.begin(), path.end(), '.', '_');
+      return path;
+    };
+    size_t layers = 0;
+    const auto check = [&](const std::string& key, nn::Module& module) {
+      const LoraPlace place = names.find(key);
+      const nn::Module* found = place.linear != nullptr ? static_cast<nn::Module*>(place.linear) : place.convolution;
+      EXPECT_EQ(found, &module) << key;
+    };
+    const auto is_layer = [](nn::Module& module) { return dynamic_cast<nn::Linear*>(&module) != nullptr || dynamic_cast<nn::Conv2d*>(&module) != nullptr; };
+    unet.visit([&](const std::string& path, nn::Module& module) {
+      if (!is_layer(module)) return;
+      ++layers;
+      check("lora_unet_" + underscores(path), module);
+      check("lora_unet_" + underscores(*map.to_original(path)), module);
+      check("unet." + path, module);
+      check("base_model.model." + path, module);
+      check("diffusion_model." + *map.to_original(path), module);
+    });
+    EXPECT_GT(layers, 250u);
+    text.visit([&](const std::string& path, nn::Module& module) {
+      if (!is_layer(module)) return;
+      check("lora_te_" + underscores(path), module);
+      check("lora_te1_" + underscores(path), module);
+      check("text_encoder." + path, module);
+      check("text_encoder." + path.substr(std::string("text_model.").size()), module);
+    });
+    EXPECT_FALSE(names.find("lora_te2_text_model_encoder_layers_0_mlp_fc1"));
+    EXPECT_FALSE(names.find("lora_unet_down_blocks_9_resnets_0_conv1"));
+  }
+  UNet xl(sdxl());
+  const LoraNames names({{"unet", &xl}});
+  for (const char* key : {"lora_unet_input_blocks_4_1_transformer_blocks_0_attn1_to_out_0", "lora_unet_output_blocks_2_2_conv", "lora_unet_input_blocks_3_0_op",
+                          "lora_unet_input_blocks_0_0", "lora_unet_time_embed_2", "lora_unet_label_emb_0_0", "lora_unet_out_2", "lora_unet_middle_block_0_in_layers_2",
+                          "lora_unet_middle_block_0_emb_layers_1", "lora_unet_input_blocks_4_0_skip_connection", "lora_unet_middle_block_1_proj_in"})
+    EXPECT_TRUE(names.find(key)) << key;
 }
 
 TEST(FullSize, AutoencoderControlNetAndTextEncoders) {

@@ -9,6 +9,8 @@
 //   6. P'_j = g_class(j)(M) key_gain_j P_j, with M_c the sum of P over class c
 //   7. probes that ask for `post`
 //   8. O = sum_j P'_j v_j (blend: sum_s w_s sum_j P'_j v_j), rounded once to T
+// j counts the keys of all sources, for the causal rule, pair_bias and probes alike; L is the logarithm over all sources under blend too, and never
+// contains gains.
 #pragma once
 
 #include <ATen/ATen.h>
@@ -125,6 +127,7 @@ at::Tensor plain_attention(const at::Tensor& q, const at::Tensor& k, const at::T
 
 /// The whole descriptor: validates, canonicalises, takes the plain path when the control is neutral, otherwise a path on libtorch's operators that
 /// works on blocks of queries and never holds the full matrix (controls that reduce to other q, k, v go through fused SDPA).
+/// Where SDPA computes o, probes do not change a bit of it, and it is differentiable; elsewhere wanting a gradient is std::invalid_argument.
 AttentionResult attention(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v, const AttentionControl& control = {});
 
 }  // namespace attelier::kernels

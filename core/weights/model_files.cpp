@@ -57,6 +57,28 @@ bool is_folder(const fs::path& path) {
 
 bool has_tokenizer(const fs::path& folder) { return is_file(folder / "merges.txt") || is_file(folder / "tokenizer.json"); }
 
+/// Python's json module writes -Infinity, Infinity and NaN as bare words (diffusers' lambda_min_clipped); they are put in quotes, outside texts.
+std::string with_quoted_words(const std::string& text) {
+  constexpr std::string_view kWords[] = {"-Infinity", "Infinity", "NaN"};
+  std::string result;
+  bool in_text = false;
+  for (size_t i = 0; i < text.size(); ++i) {
+    const auto starts_here = [&](std::string_view word) { return text.compare(i, word.size(), word) == 0; };
+    const auto* word = in_text ? std::end(kWords) : std::find_if(std::begin(kWords), std::end(kWords), starts_here);
+    if (word != std::end(kWords)) {
+      result += fmt::format("\"{}\"", *word);
+      i += word->size() - 1;
+      continue;
+    }
+    result += text[i];
+    if (in_text && text[i] == '\\' && i + 1 < text.size())
+      result += text[++i];
+    else if (text[i] == '"')
+      in_text = !in_text;
+  }
+  return result;
+}
+
 Json read_config(const fs::path& path) {
   std::string text;
   try {
@@ -66,7 +88,7 @@ Json read_config(const fs::path& path) {
   }
   Json json;
   try {
-    json = Json::parse(text);
+    json = Json::parse(with_quoted_words(text));
   } catch (const Json::parse_error& error) {
     fail(ExitCode::kModel, "{}: is not valid JSON, at byte {}; fetch or write the file again", path.string(), error.byte);
   }

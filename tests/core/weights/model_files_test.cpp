@@ -95,6 +95,15 @@ TEST(ModelFiles, SchedulersOfSingleFiles) {
   EXPECT_EQ(prediction("sd1", {}, {{"modelspec.prediction_type", "v"}}), "v_prediction");
 }
 
+TEST(ModelFiles, InfinitiesAsPythonWritesThem) {
+  const TemporaryFolder folder;
+  folder.write("scheduler_config.json", R"({"_class_name": "a \"NaN\\", "lambda_min_clipped": -Infinity, "s_tmax": Infinity})");
+  const Json config = ModelFiles(folder.path()).scheduler_config();
+  EXPECT_EQ(config.at("_class_name"), "a \"NaN\\");
+  EXPECT_EQ(config.at("lambda_min_clipped"), "-Infinity");
+  EXPECT_EQ(config.at("s_tmax"), "Infinity");
+}
+
 TEST(ModelFiles, TokenizersLieInFoldersOnly) {
   EXPECT_EQ(ModelFiles(model("sdxl")).tokenizer_folder("tokenizer_2"), model("sdxl/tokenizer_2"));
   EXPECT_EQ(ModelFiles(model("sd1")).tokenizer_folder(), model("sd1/tokenizer"));

@@ -3,8 +3,6 @@
 
 #include <ATen/core/dispatch/Dispatcher.h>
 
-#include <array>
-
 namespace attelier::nn {
 namespace {
 
@@ -37,27 +35,19 @@ at::Tensor prepare_convolution(const at::Tensor& weight, int64_t stride, int64_t
   return reorder.call(weight.contiguous(), {padding, padding}, {stride, stride}, {1, 1}, 1, std::nullopt);
 }
 
+// oneDNN can add a tensor in the same call, but does so slower than a second pass (Zen 4: 10 ms against 1 ms on [2, 320, 64, 64] in bfloat16).
 at::Tensor prepared_linear(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias, const at::Tensor& addend) {
-  static const auto plain = find<at::Tensor(const at::Tensor&, const at::Tensor&, const Optional&, std::string_view, Scalars, Text)>("mkldnn::_linear_pointwise");
-  static const auto with_addend =
-      find<at::Tensor(const at::Tensor&, const at::Tensor&, const at::Tensor&, const Optional&, std::string_view)>("mkldnn::_linear_pointwise", "binary");
-  if (!addend.defined()) return plain.call(x, weight, optional(bias), "none", Scalars(), std::nullopt);
-  return with_addend.call(x, addend, weight, optional(bias), "add");
+  static const auto linear = find<at::Tensor(const at::Tensor&, const at::Tensor&, const Optional&, std::string_view, Scalars, Text)>("mkldnn::_linear_pointwise");
+  at::Tensor y = linear.call(x, weight, optional(bias), "none", Scalars(), std::nullopt);
+  return addend.defined() ? y.add_(addend) : y;
 }
 
 at::Tensor prepared_convolution(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias, int64_t stride, int64_t padding, const at::Tensor& addend) {
-  static const auto plain = find<at::Tensor(const at::Tensor&, const at::Tensor&, const Optional&, at::IntArrayRef, at::IntArrayRef, at::IntArrayRef, int64_t,
-                                            std::string_view, Scalars, Text)>("mkldnn::_convolution_pointwise");
-  static const auto with_addend =
-      find<at::Tensor(const at::Tensor&, const at::Tensor&, const at::Tensor&, const Optional&, at::IntArrayRef, at::IntArrayRef, at::IntArrayRef, int64_t,
-                      std::string_view, std::optional<at::Scalar>, Text, Scalars, Text)>("mkldnn::_convolution_pointwise", "binary");
-  const std::array<int64_t, 2> strides = {stride, stride}, paddings = {padding, padding}, dilation = {1, 1};
-  const at::Tensor input = x.contiguous(at::MemoryFormat::ChannelsLast);
-  const auto convolve = [&] { return plain.call(input, weight, optional(bias), paddings, strides, dilation, 1, "none", Scalars(), std::nullopt); };
-  if (!addend.defined()) return convolve();
-  if (addend.size(2) * addend.size(3) == 1) return convolve() + addend;  // strides of single pixels are ambiguous, and the fused operator refuses them
-  return with_addend.call(input, addend.contiguous(at::MemoryFormat::ChannelsLast), weight, optional(bias), paddings, strides, dilation, 1, "add", std::nullopt,
-                          std::nullopt, Scalars(), std::nullopt);
+  static const auto convolution = find<at::Tensor(const at::Tensor&, const at::Tensor&, const Optional&, at::IntArrayRef, at::IntArrayRef, at::IntArrayRef, int64_t,
+                                                  std::string_view, Scalars, Text)>("mkldnn::_convolution_pointwise");
+  at::Tensor y = convolution.call(x.contiguous(at::MemoryFormat::ChannelsLast), weight, optional(bias), {padding, padding}, {stride, stride}, {1, 1}, 1, "none", Scalars(),
+                                  std::nullopt);
+  return addend.defined() ? y.add_(addend) : y;
 }
 
 }  // namespace attelier::nn

@@ -41,8 +41,7 @@ def draw(seed, *shape):
 def save(name, model, config=None):
     folder = FOLDER / name
     folder.mkdir(parents=True, exist_ok=True)
-    config = {key: value for key, value in (config or dict(model.config)).items() if not key.startswith("_") or key == "_class_name"}
-    config.pop("_use_default_values", None)
+    config = {key: value for key, value in (config or dict(model.config, _class_name=type(model).__name__)).items() if not key.startswith("_") or key == "_class_name"}
     (folder / "config.json").write_text(json.dumps(config, indent=1, sort_keys=True) + "\n")
     tensors = {key: value.half().contiguous() for key, value in model.state_dict().items() if not key.endswith("position_ids")}
     save_file(tensors, folder / "model.safetensors")

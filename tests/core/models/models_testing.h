@@ -1,6 +1,7 @@
 // What the tests of models share: the fixtures of tests/parity/model_fixtures.py and the comparison with their results.
 #pragma once
 
+#include <ATen/Parallel.h>
 #include <c10/core/GradMode.h>
 #include <gtest/gtest.h>
 
@@ -67,8 +68,12 @@ class SilentProgram : public AttentionProgram {
   std::vector<AttentionSite> visited;
 };
 
-/// Runs every test without gradients, as inference does.
+/// Runs every test without gradients, as inference does, and on one thread: these models are too small for more.
 class ModelTest : public ::testing::Test {
+ protected:
+  ModelTest() { at::set_num_threads(1); }
+
+ private:
   c10::NoGradGuard no_grad_;
 };
 

@@ -13,7 +13,8 @@ namespace attelier {
 namespace {
 
 bool is_list(ParameterType type) {
-  return type == ParameterType::kSize || type == ParameterType::kIntegers || type == ParameterType::kNumbers || type == ParameterType::kTexts;
+  return type == ParameterType::kSize || type == ParameterType::kIntegers || type == ParameterType::kNumbers || type == ParameterType::kTexts ||
+         type == ParameterType::kModels;
 }
 
 ParameterType element_type(ParameterType type) {
@@ -22,6 +23,7 @@ ParameterType element_type(ParameterType type) {
     case ParameterType::kIntegers: return ParameterType::kInteger;
     case ParameterType::kNumbers: return ParameterType::kNumber;
     case ParameterType::kTexts: return ParameterType::kText;
+    case ParameterType::kModels: return ParameterType::kText;
     default: return type;
   }
 }
@@ -33,6 +35,7 @@ std::string type_name(ParameterType type) {
     case ParameterType::kNumber: return "a number";
     case ParameterType::kText: return "a text";
     case ParameterType::kPath: return "a path";
+    case ParameterType::kModels: return "a list of names or paths";
     case ParameterType::kChoice: return "one of the choices";
     case ParameterType::kSize: return "two whole numbers, width and height";
     case ParameterType::kIntegers: return "a list of whole numbers";
@@ -116,6 +119,10 @@ Json parse_element(ParameterType type, const std::string& text) {
 
 }  // namespace
 
+std::string allowed_text(const ParameterDescription& description) {
+  return description.type == ParameterType::kChoice ? fmt::format("{}", fmt::join(description.choices, ", ")) : range_text(description);
+}
+
 Json resolve_parameters(const ParameterDescriptions& descriptions, const Json& given, const std::string& base, std::vector<Problem>& problems) {
   Json resolved = Json::object();
   if (!given.is_object()) {
@@ -184,6 +191,7 @@ Json parse_parameter(const ParameterDescription& description, const std::string&
 
 std::string nearest_name(const std::string& name, const std::vector<std::string>& known) {
   std::string best;
+  if (name.size() > 100) return best;  // no name is that long, and the search costs name times candidate
   size_t best_distance = std::max<size_t>(2, name.size() / 3) + 1;
   for (const std::string& candidate : known) {
     std::vector<size_t> row(candidate.size() + 1);

@@ -10,7 +10,13 @@ namespace attelier {
 
 using Json = nlohmann::json;
 
-enum class ParameterType { kBoolean, kInteger, kNumber, kText, kChoice, kSize /* [width, height] in pixels */, kIntegers, kNumbers, kTexts, kPath };
+enum class ParameterType {
+  kBoolean, kInteger, kNumber, kText, kChoice,
+  kSize,    // [width, height] in pixels
+  kIntegers, kNumbers, kTexts,
+  kPath,    // FILE, or FILE:NAME of a tensor in it
+  kModels,  // names or paths
+};
 
 /// One parameter of a pipeline: `--start-step` on the command line is `start_step` in a job.
 struct ParameterDescription {
@@ -41,6 +47,9 @@ Json resolve_parameters(const ParameterDescriptions& descriptions, const Json& g
 
 /// The JSON Schema (draft 2020-12) of an object with these parameters.
 Json parameters_schema(const ParameterDescriptions& descriptions);
+
+/// What a value may be, in words: "0 to 1", "at least 1 steps", "a, b, c", "a path".
+std::string allowed_text(const ParameterDescription& description);
 
 /// Reads the text of a flag ("0.5", "true", "512,512", "6,7,8") as the parameter's JSON value. Throws Error(kUsage).
 Json parse_parameter(const ParameterDescription& description, const std::string& text);

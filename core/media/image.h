@@ -42,6 +42,8 @@ std::string encode_png(const Image& image, const PngTexts& texts = {});
 void save_image(const std::filesystem::path& path, const Image& image, const PngTexts& texts = {});
 /// Text entries of a PNG file or bytes; bounded, never trusts lengths. Throws Error(kBadInput) if it is not a PNG.
 PngTexts read_png_texts(std::string_view bytes, const std::string& name);
+/// The same PNG without its texts, EXIF block and time stamp; every other byte stays. Throws Error(kBadInput) if it is not a whole PNG.
+std::string strip_png_texts(std::string_view bytes, const std::string& name);
 
 /// 16-bit gray PNG from f32 [H, W] in [0, 1].
 void save_gray16(const std::filesystem::path& path, const at::Tensor& values);

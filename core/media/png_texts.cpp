@@ -12,6 +12,7 @@ namespace {
 
 using namespace std::string_view_literals;
 
+constexpr std::string_view kSignature = "\x89PNG\r\n\x1a\n"sv;
 constexpr size_t kMaximumText = size_t{1} << 20;
 constexpr size_t kMaximumTotal = size_t{16} << 20;
 
@@ -101,33 +102,51 @@ std::optional<std::pair<std::string, std::string>> text_of(std::string_view type
   return std::pair(utf8(*keyword), utf8(*text));
 }
 
-}  // namespace
-
-PngTexts read_png_texts(std::string_view bytes, const std::string& name) {
-  if (!bytes.starts_with("\x89PNG\r\n\x1a\n"sv)) fail(ExitCode::kBadInput, "{}: is not a PNG file; only PNG files carry texts", name);
+/// Calls `visit(type, chunk)` for every chunk before IEND, `chunk` being all of its bytes; returns the offset of IEND. Throws Error(kBadInput).
+template <typename Visit>
+uint64_t for_each_chunk(std::string_view bytes, const std::string& name, const Visit& visit) {
+  if (!bytes.starts_with(kSignature)) fail(ExitCode::kBadInput, "{}: is not a PNG file; only PNG files carry texts", name);
   const ByteReader reader(bytes);
-  PngTexts texts;
-  size_t total = 0;
-  for (uint64_t offset = 8;;) {
+  for (uint64_t offset = kSignature.size();;) {
     const auto length = reader.u32(offset);
     if (!length || *length > 0x7FFFFFFF || bytes.size() - offset < uint64_t{12} + *length) {
       fail(ExitCode::kBadInput, "{}: the PNG file ends too early or is damaged; export or download it again", name);
     }
     const std::string_view type = reader.part(offset + 4, 4);
-    if (type == "IEND") return texts;
-    if (type == "tEXt" || type == "zTXt" || type == "iTXt") {
-      const std::string_view body = reader.part(offset + 4, uint64_t{4} + *length);  // the checksum covers type and data
-      const uint32_t checksum = static_cast<uint32_t>(crc32(0, reinterpret_cast<const Bytef*>(body.data()), static_cast<uInt>(body.size())));
-      if (checksum != *reader.u32(offset + 8 + *length)) {
-        fail(ExitCode::kBadInput, "{}: a text of the PNG file is damaged (wrong checksum); export or download it again", name);
-      }
-      if (auto entry = text_of(type, body.substr(4)); entry && total + entry->second.size() <= kMaximumTotal) {
-        total += entry->second.size();
-        texts.insert_or_assign(std::move(entry->first), std::move(entry->second));
-      }
-    }
+    if (type == "IEND") return offset;
+    visit(type, reader.part(offset, uint64_t{12} + *length));
     offset += uint64_t{12} + *length;
   }
+}
+
+bool is_text(std::string_view type) { return type == "tEXt" || type == "zTXt" || type == "iTXt"; }
+
+}  // namespace
+
+PngTexts read_png_texts(std::string_view bytes, const std::string& name) {
+  PngTexts texts;
+  size_t total = 0;
+  for_each_chunk(bytes, name, [&](std::string_view type, std::string_view chunk) {
+    if (!is_text(type)) return;
+    const std::string_view body = chunk.substr(4, chunk.size() - 8);  // the checksum covers type and data
+    const auto checksum = static_cast<uint32_t>(crc32(0, reinterpret_cast<const Bytef*>(body.data()), static_cast<uInt>(body.size())));
+    if (checksum != *ByteReader(chunk).u32(chunk.size() - 4)) {
+      fail(ExitCode::kBadInput, "{}: a text of the PNG file is damaged (wrong checksum); export or download it again", name);
+    }
+    if (auto entry = text_of(type, body.substr(4)); entry && total + entry->second.size() <= kMaximumTotal) {
+      total += entry->second.size();
+      texts.insert_or_assign(std::move(entry->first), std::move(entry->second));
+    }
+  });
+  return texts;
+}
+
+std::string strip_png_texts(std::string_view bytes, const std::string& name) {
+  std::string result(kSignature);
+  const uint64_t end = for_each_chunk(bytes, name, [&](std::string_view type, std::string_view chunk) {
+    if (!is_text(type) && type != "eXIf" && type != "tIME") result += chunk;
+  });
+  return result.append(bytes.substr(end, 12));
 }
 
 }  // namespace attelier

@@ -1,0 +1,33 @@
+#include "app/session/machine.h"
+
+#include <ATen/ATen.h>
+#include <ATen/Parallel.h>
+#include <ATen/Version.h>
+#include <dlfcn.h>
+#include <sys/resource.h>
+#include <torch/version.h>
+
+namespace attelier {
+
+std::string version() { return ATTELIER_VERSION " (" ATTELIER_COMMIT ")"; }
+
+std::string load_cuda() {
+  if (at::hasCUDA()) return {};
+  if (dlopen("libcuda.so.1", RTLD_LAZY | RTLD_GLOBAL) == nullptr) return "no NVIDIA driver (libcuda.so.1) on this machine";
+  if (dlopen("libtorch_cuda.so", RTLD_LAZY | RTLD_GLOBAL) == nullptr) return fmt::format("libtorch's CUDA half cannot be loaded: {}; run third_party/bootstrap --cuda", dlerror());
+  return at::hasCUDA() ? "" : "libtorch finds no usable GPU";
+}
+
+std::string machine_report() {
+  const std::string cuda = load_cuda();
+  return fmt::format("attelier {}\nlibtorch {}\nCPU {}, {} threads\nCUDA {}\n", version(), TORCH_VERSION, at::get_cpu_capability(), at::get_num_threads(),
+                     cuda.empty() ? fmt::format("{} device(s)", at::getNumGPUs()) : "not used: " + cuda);
+}
+
+int64_t peak_memory() {
+  rusage usage{};
+  getrusage(RUSAGE_SELF, &usage);
+  return usage.ru_maxrss * 1024;
+}
+
+}  // namespace attelier

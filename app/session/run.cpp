@@ -1,0 +1,213 @@
+#include "app/session/run.h"
+
+#include <ATen/Parallel.h>
+#include <torch/version.h>
+#include <unistd.h>
+
+#include <chrono>
+#include <cstdio>
+#include <utility>
+
+#include "app/session/json_text.h"
+#include "app/session/machine.h"
+#include "app/session/output_names.h"
+#include "app/session/provenance.h"
+#include "core/base/files.h"
+#include "core/weights/model_store.h"
+
+namespace attelier {
+namespace fs = std::filesystem;
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+double seconds_since(Clock::time_point start) { return std::chrono::duration<double>(Clock::now() - start).count(); }
+
+/// Passes progress and log on, and keeps how long each stage took and what was warned of.
+class Observer {
+ public:
+  explicit Observer(Context& context) : context_(context), progress_(context.progress), log_(context.log) {
+    context.progress = [this](const Progress& report) {
+      stages_[std::string(report.stage)] += seconds_since(last_);
+      last_ = Clock::now();
+      if (progress_) progress_(report);
+    };
+    context.log = [this](LogLevel level, const std::string& text) {
+      if (level == LogLevel::kWarning && warnings_.size() < 100) warnings_.push_back(text);
+      if (log_) log_(level, text);
+    };
+  }
+  ~Observer() {
+    context_.progress = progress_;
+    context_.log = log_;
+  }
+  Observer(const Observer&) = delete;
+  Observer& operator=(const Observer&) = delete;
+
+  const std::map<std::string, double>& stages() const { return stages_; }
+  const std::vector<std::string>& warnings() const { return warnings_; }
+
+ private:
+  Context& context_;
+  std::function<void(const Progress&)> progress_;
+  std::function<void(LogLevel, const std::string&)> log_;
+  std::map<std::string, double> stages_;
+  std::vector<std::string> warnings_;
+  Clock::time_point last_ = Clock::now();
+};
+
+bool to_stdout(const Job& job) { return job.output.folder == "-"; }
+
+void check_output(const Job& job) {
+  if (to_stdout(job)) {
+    if (isatty(STDOUT_FILENO) == 1) fail(ExitCode::kUsage, "--out -: standard output is a terminal; send it to a file or another program");
+    return;
+  }
+  int64_t pixels = 512 * 512;
+  if (job.params.contains("size") && job.params["size"].is_array()) pixels = job.params["size"][0].get<int64_t>() * job.params["size"][1].get<int64_t>();
+  check_folder(job.output.folder, pixels * 4 + 65536);
+  int64_t index = 0;
+  picture_path(job, job.params, index);  // refuses a taken name before the work, not after it
+}
+
+void set_threads(int64_t threads) {
+  static const int all = at::get_num_threads();
+  at::set_num_threads(threads > 0 ? static_cast<int>(threads) : all);
+}
+
+void write_to_stdout(const std::string& bytes) {
+  if (std::fwrite(bytes.data(), 1, bytes.size(), stdout) != bytes.size() || std::fflush(stdout) != 0)
+    fail(ExitCode::kBadInput, "standard output cannot be written");
+}
+
+/// The parameters of each picture alone: picture N of several takes seed + N.
+std::vector<Json> single_pictures(const Json& params) {
+  std::vector<Json> pictures = {params};
+  if (!params.contains("count") || !params.contains("seed")) return pictures;
+  const int64_t count = std::exchange(pictures[0]["count"], Json(1)).get<int64_t>();
+  for (int64_t i = 1; i < count; ++i) {
+    pictures.push_back(pictures[0]);
+    pictures.back()["seed"] = params["seed"].get<uint64_t>() + static_cast<uint64_t>(i);
+  }
+  return pictures;
+}
+
+/// Writes the pictures of one run.
+class PictureWriter {
+ public:
+  PictureWriter(const Job& job, const Provenance& provenance, JobResult& result) : job_(job), provenance_(provenance), result_(result) {}
+
+  /// Whether picture `index` is there already; otherwise the next picture that is written is this one.
+  bool is_done(int64_t index, const Json& params) {
+    index_ = index;
+    return !to_stdout(job_) && is_finished(job_.output.folder / picture_name(job_, params, index), params);
+  }
+
+  void write(const MethodOutput& output, const Json& facts) {
+    if (to_stdout(job_)) {
+      if (index_++ > 0) fail(ExitCode::kUsage, "--out -: the job makes several pictures, standard output takes one");
+      write_to_stdout(encode_png(output.image, job_.output.embed_job ? provenance_.texts(output.params, output.image) : PngTexts{}));
+      result_.files.push_back("-");
+      return;
+    }
+    const fs::path path = picture_path(job_, output.params, index_);
+    ++index_;
+    if (is_finished(path, output.params)) return;
+    const PngTexts texts = job_.output.embed_job && path.extension() == ".png" ? provenance_.texts(output.params, output.image) : PngTexts{};
+    save_image(path, output.image, texts);
+    result_.files.push_back(path);
+    if (!job_.output.record) return;
+    Json record = {{"job", provenance_.job(output.params)}};
+    record["record"] = record["job"]["record"];
+    record["job"].erase("record");
+    record["record"].update(facts);
+    record["record"]["picture"] = {{"file", path.filename().string()}, {"sha256", sha256_file(path)}};
+    fs::path beside = path;
+    beside += ".json";
+    write_file_atomically(beside, dump(record, 2) + "\n");
+  }
+
+ private:
+  /// With "skip": true if the file is this very picture. Another job's file is never taken for it, nor replaced.
+  bool is_finished(const fs::path& path, const Json& params) {
+    std::error_code error;
+    if (job_.output.exists != "skip" || !fs::exists(path, error)) return false;
+    const std::string id = run_id_of(path);
+    if (id == provenance_.run_id(params)) {
+      result_.skipped.push_back(path);
+      return true;
+    }
+    fail(ExitCode::kBadInput, "{}: exists already and {}; choose another folder or name, or --exists number or overwrite", path.string(),
+         id.empty() ? "does not say which job made it" : "was made by another job");
+  }
+
+  const Job& job_;
+  const Provenance& provenance_;
+  JobResult& result_;
+  int64_t index_ = 0;
+};
+
+}  // namespace
+
+JobResult run_job(const Job& job, Context& context, Trace* trace) {
+  const Clock::time_point start = Clock::now();
+  const Observer observer(context);
+  if (trace == nullptr) check_output(job);
+  context.device = parse_device(job.run.device);
+  context.dtype = parse_dtype(job.run.dtype, context.device);
+  set_threads(job.run.threads);
+  DiffusionModel model(resolve_model(job.model), context.device, context.dtype);
+  const std::string model_sha256 = model.files().hash(&context);
+  if (!job.model_sha256.empty() && job.model_sha256 != model_sha256)
+    context.warn("the model {} (sha256 {}...) is not the one that the job was made with ({}...): the picture will differ", job.model, model_sha256.substr(0, 12),
+                 job.model_sha256.substr(0, 12));
+  const Provenance provenance(job, model_sha256, context.device, context.dtype);
+  JobResult result;
+  const auto facts = [&]() -> Json {
+    return {{"seconds", seconds_since(start)}, {"stages", observer.stages()}, {"peak_bytes", peak_memory()}, {"warnings", observer.warnings()}};
+  };
+  PictureWriter writer(job, provenance, result);
+  const auto make = [&](const Json& params) {
+    job.method->run({params, job.inputs, &model, trace}, context, [&](const MethodOutput& output) {
+      if (trace == nullptr) writer.write(output, facts());
+    });
+  };
+  if (trace == nullptr && job.output.exists == "skip") {
+    const std::vector<Json> pictures = single_pictures(job.params);
+    for (size_t i = 0; i < pictures.size(); ++i)
+      if (!writer.is_done(static_cast<int64_t>(i), pictures[i])) make(pictures[i]);
+  } else {
+    make(job.params);
+  }
+  result.record = provenance.job(job.params)["record"];
+  result.record.update(facts());
+  result.record["method"] = job.method->name;
+  result.record["model"] = job.model;
+  result.record["model_sha256"] = model_sha256;
+  result.record["files"] = result.record["skipped"] = Json::array();
+  for (const fs::path& path : result.files) result.record["files"].push_back(path.string());
+  for (const fs::path& path : result.skipped) result.record["skipped"].push_back(path.string());
+  return result;
+}
+
+Json plan_job(const Job& job) {
+  if (!to_stdout(job)) check_folder(job.output.folder, 4096);
+  const at::Device device = parse_device(job.run.device);
+  const at::ScalarType dtype = parse_dtype(job.run.dtype, device);
+  const ModelFiles files(resolve_model(job.model));
+  int64_t elements = 0;
+  for (const std::string& component : files.components()) {
+    if (component.starts_with("tokenizer") || component == "scheduler") continue;
+    for (const auto& [name, info] : files.weights(component)->tensors()) elements += c10::multiply_integers(info.shape);
+  }
+  int64_t index = 0;
+  return {{"model", files.path().string()},
+          {"family", files.family()},
+          {"device", device.is_cuda() ? "cuda" : "cpu"},
+          {"dtype", dtype_name(dtype)},
+          {"threads", job.run.threads > 0 ? job.run.threads : at::get_num_threads()},
+          {"weight_bytes", elements * static_cast<int64_t>(c10::elementSize(dtype))},
+          {"first_file", to_stdout(job) ? "-" : picture_path(job, job.params, index).string()}};
+}
+
+}  // namespace attelier

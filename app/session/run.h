@@ -1,0 +1,26 @@
+// Running a job.
+#pragma once
+
+#include <filesystem>
+#include <vector>
+
+#include "app/session/job.h"
+#include "core/base/context.h"
+
+namespace attelier {
+
+struct JobResult {
+  std::vector<std::filesystem::path> files;    // written, in order
+  std::vector<std::filesystem::path> skipped;  // there already, made by the same job
+  /// run_id, files, skipped, seconds in all and per stage, peak_bytes, versions, device, dtype, threads, model and its hash, warnings.
+  Json record;
+};
+
+/// Checks where the pictures go, opens the model, runs the method and writes each picture, whole, with its job inside. Sets the context's device and
+/// dtype. With a trace no picture is written. Throws Error; Interrupted when the context was stopped (finished pictures stay).
+JobResult run_job(const Job& job, Context& context, Trace* trace = nullptr);
+
+/// What run_job would do, as JSON: model, device, dtype, planned first file, bytes of the weights. Touches nothing.
+Json plan_job(const Job& job);
+
+}  // namespace attelier

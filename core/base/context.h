@@ -27,8 +27,8 @@ struct Context {
   at::ScalarType dtype = at::kFloat;
   std::stop_token stop;
   std::function<void(const Progress&)> progress;
-  /// Step index and the current estimate of the clean latent [B,C,h,w].
-  std::function<void(int64_t step, const at::Tensor& latent)> preview;
+  /// Step index and a rough picture of the current estimate, f32 [B, 3, h, w] in [0, 1], small (the latent's size).
+  std::function<void(int64_t step, const at::Tensor& picture)> preview;
   std::function<void(LogLevel, const std::string&)> log;
 
   at::TensorOptions options() const { return at::TensorOptions().device(device).dtype(dtype); }

@@ -1,0 +1,215 @@
+// Exit codes, bad input, repetition of pictures and interruption of the real program, on a tiny random model.
+#include "tests/e2e/program.h"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <chrono>
+#include <csignal>
+#include <nlohmann/json.hpp>
+#include <thread>
+
+#include "core/base/files.h"
+#include "core/media/image.h"
+#include "core/weights/tensor_file.h"
+#include "tests/testing/temporary_folder.h"
+#include "tests/testing/tiny_model.h"
+
+namespace attelier::testing {
+namespace {
+
+namespace fs = std::filesystem;
+using Json = nlohmann::json;
+using Clock = std::chrono::steady_clock;
+
+class ProgramTest : public ::testing::Test {
+ protected:
+  static void SetUpTestSuite() {
+    models_ = new TemporaryFolder;
+    write_tiny_model(*models_ / "tiny");
+    TinyModelOptions overflow;
+    overflow.prediction_gain = 1e38;
+    write_tiny_model(*models_ / "overflow", overflow);
+  }
+  static void TearDownTestSuite() { delete models_; }
+
+  ProgramTest() {
+    fs::create_directory(home_ / "out");
+    model_ = (*models_ / "tiny").string();
+    out_ = (home_ / "out").string();
+  }
+
+  ProgramResult run(const std::vector<std::string>& arguments, const std::string& input = "") { return Program(home_.path(), arguments, input).finish(); }
+  std::vector<std::string> generate(std::vector<std::string> more) const {
+    more.insert(more.begin(), {"generate", "a red house", "--model", model_, "--out", out_, "--steps", "1", "-q"});
+    return more;
+  }
+  /// The run must fail with this code and these words, and write nothing.
+  void expect_failure(const std::vector<std::string>& arguments, int code, const std::string& part) {
+    const ProgramResult result = run(arguments);
+    EXPECT_EQ(result.code, code) << result.errors;
+    EXPECT_NE(result.errors.find(part), std::string::npos) << "no \"" << part << "\" in " << result.errors;
+    EXPECT_EQ(result.output, "");
+    EXPECT_TRUE(fs::is_empty(out_));
+  }
+
+  static TemporaryFolder* models_;
+  TemporaryFolder home_;
+  std::string model_, out_;
+};
+TemporaryFolder* ProgramTest::models_ = nullptr;
+
+TEST_F(ProgramTest, HelpAndVersion) {
+  const ProgramResult first = run({});
+  EXPECT_EQ(first.code, 0);
+  EXPECT_LE(std::count(first.output.begin(), first.output.end(), '\n'), 25);
+  EXPECT_EQ(run({"--help"}).output, first.output);
+  const ProgramResult version = run({"--version"});
+  for (const char* part : {"attelier 0.", "libtorch 2.", "CPU ", "CUDA "}) EXPECT_NE(version.output.find(part), std::string::npos) << part;
+  EXPECT_NE(run({"generate", "--help"}).output.find("--negative-prompt"), std::string::npos);
+}
+
+TEST_F(ProgramTest, WrongUse) {
+  expect_failure({"generat"}, 2, "did you mean generate?");
+  expect_failure({""}, 2, "there are");
+  expect_failure(generate({"--stpes", "3"}), 2, "did you mean --steps?");
+  expect_failure(generate({"--seed", "many"}), 2, "--seed is \"many\"");
+  expect_failure(generate({"--guidance-scale", "-1"}), 2, "--guidance-scale is -1");
+  expect_failure({"style", "--out", out_}, 2, "--content is missing");
+  expect_failure({"run"}, 2, "required");
+}
+
+TEST_F(ProgramTest, BadInput) {
+  const std::string text = home_.write("text.png", "this is text").string();
+  expect_failure(generate({"--image", text}), 3, "text.png");
+  expect_failure(generate({"--image", home_.path().string()}), 3, "is a folder");
+  expect_failure(generate({"--image", "nowhere.png"}), 3, "does not exist");
+  expect_failure({"generate", "x", "--model", model_, "--out", out_ + "/missing"}, 3, "no such folder");
+  expect_failure({"run", home_.write("a.json", "{\"method\": \"generate\",\n\"params\": {\"steps\": 0}}").string()}, 3, "line 2: /params/steps is 0");
+  expect_failure({"run", text}, 3, "is not JSON");
+  expect_failure({"generate", "x", "--model", model_, "--out", out_, "--size", "60x60"}, 3, "multiples of 8");
+}
+
+TEST_F(ProgramTest, AMissingOrDamagedModel) {
+  expect_failure({"generate", "x", "--model", (home_ / "none").string(), "--out", out_}, 4, "does not exist");
+  const fs::path copy = home_ / "copy";
+  fs::copy(model_, copy, fs::copy_options::recursive);
+  fs::resize_file(copy / "unet/diffusion_pytorch_model.safetensors", 100000);
+  expect_failure({"generate", "x", "--model", copy.string(), "--out", out_}, 4, "diffusion_pytorch_model.safetensors");
+}
+
+TEST_F(ProgramTest, MemoryNumbersAndDevice) {
+  const ProgramResult memory = Program(home_.path(), generate({"--size", "16384x16384", "--threads", "1", "--vae-tiling", "off"}), "", {}, uint64_t{2} << 30).finish();
+  EXPECT_EQ(memory.code, 5) << memory.errors;
+  expect_failure({"generate", "x", "--model", (*models_ / "overflow").string(), "--out", out_, "--steps", "2"}, 6, "NaN or Inf");
+  if (!fs::exists("/dev/nvidia0")) expect_failure(generate({"--device", "cuda"}), 75, "use --device cpu");
+}
+
+TEST_F(ProgramTest, SomeJobsFail) {
+  const std::string job = home_.write("good.json", Json({{"method", "generate"}, {"model", model_}, {"params", {{"steps", 1}}}, {"output", {{"dir", out_}}}}).dump()).string();
+  const ProgramResult result = run({"run", home_.write("bad.json", "{}").string(), job, "-q"});
+  EXPECT_EQ(result.code, 7) << result.errors;
+  EXPECT_TRUE(fs::exists(out_ + "/generate_0_0000.png"));
+  EXPECT_EQ(run({"run", home_.write("bad.json", "{}").string(), home_.write("worse.json", "[").string()}).code, 3);
+}
+
+TEST_F(ProgramTest, APictureRepeatsItself) {
+  ASSERT_EQ(run(generate({"--seed", "5", "--name", "first.png"})).code, 0);
+  const ProgramResult again = run({"run", out_ + "/first.png", "--model", model_, "--out", out_, "--name", "second.png"});
+  ASSERT_EQ(again.code, 0) << again.errors;
+  EXPECT_EQ(again.output, out_ + "/second.png\n");
+  EXPECT_EQ(load_image(out_ + "/first.png").pixels, load_image(out_ + "/second.png").pixels);
+  // The printed job does the same.
+  const ProgramResult job = run(generate({"--seed", "5", "--name", "third.png", "--print-job"}));
+  ASSERT_EQ(run({"run", "-"}, job.output).code, 0);
+  EXPECT_EQ(load_image(out_ + "/first.png").pixels, load_image(out_ + "/third.png").pixels);
+  // Another seed does not.
+  ASSERT_EQ(run(generate({"--seed", "6", "--name", "other.png"})).code, 0);
+  EXPECT_NE(load_image(out_ + "/first.png").pixels, load_image(out_ + "/other.png").pixels);
+  const ProgramResult diff = run({"meta", "diff", out_ + "/first.png", out_ + "/other.png"});
+  EXPECT_NE(diff.output.find("/params/seed  5 -> 6"), std::string::npos) << diff.output;
+  // A stripped picture keeps its pixels and nothing else.
+  ASSERT_EQ(run({"meta", "strip", out_ + "/other.png", "--out", out_ + "/bare.png"}).code, 0);
+  EXPECT_EQ(load_image(out_ + "/bare.png").pixels, load_image(out_ + "/other.png").pixels);
+  EXPECT_TRUE(read_png_texts(read_file(out_ + "/bare.png"), "bare").empty());
+  EXPECT_EQ(run({"run", out_ + "/bare.png"}).code, 3);
+}
+
+TEST_F(ProgramTest, EarlierPicturesAreSafe) {
+  ASSERT_EQ(run(generate({"--name", "a.png"})).code, 0);
+  const std::string bytes = read_file(out_ + "/a.png");
+  EXPECT_EQ(run(generate({"--name", "a.png", "--exists", "error"})).code, 3);
+  EXPECT_EQ(run(generate({"--name", "a.png", "--exists", "skip", "--seed", "9"})).code, 3) << "another job's picture is no reason to skip";
+  const ProgramResult same = run(generate({"--name", "a.png", "--exists", "skip", "--json"}));
+  EXPECT_EQ(same.code, 0);
+  EXPECT_EQ(Json::parse(same.output)["skipped"].size(), 1u);
+  ASSERT_EQ(run(generate({"--name", "a.png", "--record"})).code, 0);
+  EXPECT_TRUE(fs::exists(out_ + "/a_1.png"));
+  EXPECT_EQ(Json::parse(read_file(out_ + "/a_1.png.json"))["record"]["picture"]["file"], "a_1.png");
+  EXPECT_EQ(read_file(out_ + "/a.png"), bytes);
+}
+
+TEST_F(ProgramTest, StandardOutputDryRunAndEnvironment) {
+  const ProgramResult piped = run({"generate", "x", "--model", model_, "--steps", "1", "--out", "-", "-q"});
+  ASSERT_EQ(piped.code, 0) << piped.errors;
+  EXPECT_EQ(decode_image(piped.output, "piped").width, 64);
+  const ProgramResult dry = Program(home_.path(), generate({"--dry-run", "--json"}), "", {{"ATTELIER_THREADS", "1"}, {"ATTELIER_GENERATE_STEPS", "9"}}).finish();
+  ASSERT_EQ(dry.code, 0) << dry.errors;
+  std::map<std::string, Json> values;
+  const Json document = Json::parse(dry.output);
+  for (const Json& value : document["values"]) values[value["at"]] = value;
+  EXPECT_EQ(values["/params/steps"]["value"], 1);
+  EXPECT_EQ(values["/params/steps"]["origin"], "--steps");
+  EXPECT_EQ(values["/run/threads"]["origin"], "ATTELIER_THREADS");
+  EXPECT_EQ(values["/params/eta"]["origin"], "built in");
+  EXPECT_TRUE(fs::is_empty(out_));
+}
+
+TEST_F(ProgramTest, TraceWritesTensorsAndNoPicture) {
+  const std::string job = home_.write("t.json", Json({{"method", "generate"}, {"model", {{"unet", model_}}}, {"params", {{"steps", 2}}}, {"output", {{"dir", "not/there"}}}}).dump()).string();
+  const ProgramResult result = run({"trace", job, "--outputs", out_ + "/trace.safetensors", "-q"});
+  ASSERT_EQ(result.code, 0) << result.errors;
+  const auto source = open_tensors(out_ + "/trace.safetensors");
+  for (const char* name : {"timesteps", "latents.-1", "latents.0", "latents.1", "noise_prediction.0", "noise_prediction.1", "image"})
+    EXPECT_TRUE(source->tensors().contains(name)) << name;
+}
+
+TEST_F(ProgramTest, AVeryLongPrompt) {
+  const ProgramResult result = run({"generate", std::string(100000, 'a'), "--model", model_, "--steps", "1", "--out", out_});
+  EXPECT_EQ(result.code, 0) << result.errors.substr(0, 1000);
+  EXPECT_LT(result.errors.size(), 4000u);
+}
+
+TEST_F(ProgramTest, SignalsStopWithinASecond) {
+  for (const auto& [signal, code] : {std::pair(SIGINT, 130), std::pair(SIGTERM, 143)}) {
+    Program program(home_.path(), {"generate", "x", "--model", model_, "--steps", "1000", "--size", "256x256", "--out", out_});
+    std::this_thread::sleep_for(std::chrono::seconds(3));
+    ASSERT_TRUE(program.running()) << program.finish().errors;
+    const Clock::time_point sent = Clock::now();
+    program.send(signal);
+    const ProgramResult result = program.finish();
+    EXPECT_EQ(result.code, code) << result.errors;
+    EXPECT_LT(Clock::now() - sent, std::chrono::seconds(2)) << "one second, and as much again for a busy machine";
+    EXPECT_TRUE(fs::is_empty(out_));
+  }
+}
+
+TEST_F(ProgramTest, AfterAKillTheRestIsMadeAndNothingIsLost) {
+  const std::vector<std::string> arguments = generate({"--count", "12", "--exists", "skip", "--name", "{seed:03}.png"});
+  Program program(home_.path(), arguments);
+  const Clock::time_point start = Clock::now();
+  while (!fs::exists(out_ + "/002.png") && program.running() && Clock::now() - start < std::chrono::minutes(2)) std::this_thread::sleep_for(std::chrono::milliseconds(5));
+  program.send(SIGKILL);
+  EXPECT_EQ(program.finish().code, 137);
+  std::map<std::string, std::string> before;
+  for (const auto& entry : fs::directory_iterator(out_))
+    if (entry.path().extension() == ".png") before[entry.path().string()] = read_file(entry.path());
+  ASSERT_GE(before.size(), 3u);
+  for (const auto& [path, bytes] : before) EXPECT_NO_THROW(decode_image(bytes, path));
+  ASSERT_EQ(run(arguments).code, 0);
+  for (const auto& [path, bytes] : before) EXPECT_EQ(read_file(path), bytes);
+  for (int i = 0; i < 12; ++i) EXPECT_TRUE(fs::exists(fmt::format("{}/{:03}.png", out_, i))) << i;
+}
+
+}  // namespace
+}  // namespace attelier::testing

@@ -29,7 +29,7 @@ DiffusionModel::DiffusionModel(const std::filesystem::path& path, at::Device dev
 DiffusionModel::~DiffusionModel() = default;
 
 bool DiffusionModel::has(const std::string& component) const { return files_->has(component); }
-bool DiffusionModel::is_xl() const { return !files_->config("unet").value("addition_embed_type", nlohmann::json()).is_null(); }
+bool DiffusionModel::is_xl() const { return files_->has("unet") && !files_->config("unet").value("addition_embed_type", nlohmann::json()).is_null(); }
 
 bool DiffusionModel::zeros_for_empty_prompt() const {
   if (!is_xl()) return false;

@@ -1,0 +1,177 @@
+#include "app/session/model_bench.h"
+
+#include <ATen/Parallel.h>
+#include <c10/core/GradMode.h>
+
+#include <algorithm>
+#include <chrono>
+#include <ctime>
+#include <fstream>
+
+#include "app/session/machine.h"
+#include "core/base/files.h"
+#include "core/models/text_encoder.h"
+#include "core/models/unet.h"
+#include "core/models/vae.h"
+#include "core/weights/load.h"
+#include "core/weights/model_files.h"
+
+namespace attelier {
+namespace {
+
+constexpr int64_t kTokens = 77;
+
+/// Where config and weights of one component come from.
+class ComponentSource {
+ public:
+  ComponentSource(const std::filesystem::path& path, bool random, std::string component) : path_(path), component_(std::move(component)) {
+    if (!random) files_ = std::make_unique<ModelFiles>(path);
+  }
+  nlohmann::json config() const {
+    if (files_) return files_->config(component_);
+    const std::filesystem::path inner = path_ / component_ / "config.json";
+    const std::filesystem::path file = std::filesystem::exists(inner) ? inner : path_ / "config.json";
+    if (!std::filesystem::exists(file))
+      fail(ExitCode::kModel, "--random {}: has neither {}/config.json nor config.json; write the component's config there", path_.string(), component_);
+    try {
+      return nlohmann::json::parse(read_file(file));
+    } catch (const nlohmann::json::exception& error) {
+      fail(ExitCode::kModel, "{}: is not JSON: {}", file.string(), error.what());
+    }
+  }
+  void load(nn::Module& module, const BenchSettings& settings) const {
+    if (files_) return load_weights(module, *files_->weights(component_), settings.device, settings.dtype);
+    module.initialise(make_generator(0));
+    module.to(settings.device, settings.dtype);
+  }
+
+ private:
+  std::filesystem::path path_;
+  std::string component_;
+  std::unique_ptr<ModelFiles> files_;
+};
+
+/// A model with one run on fixed random inputs.
+struct Subject {
+  std::unique_ptr<nn::Module> module;
+  std::function<void(const ForwardContext& context)> run;
+};
+
+at::Tensor draw(at::IntArrayRef shape, const BenchSettings& settings) {
+  return at::randn(shape, make_generator(1), at::TensorOptions().dtype(at::kFloat)).to(settings.device, settings.dtype);
+}
+
+Subject unet_subject(const ComponentSource& source, BenchSettings& settings) {
+  const UNetConfig config = UNetConfig::from_json(source.config());
+  auto unet = std::make_unique<UNet>(config);
+  source.load(*unet, settings);
+  for (int64_t* side : {&settings.height, &settings.width})
+    if (*side == 0) *side = 8 * config.sample_size;
+  UNetInputs inputs;
+  inputs.sample = draw({settings.batch, config.in_channels, settings.height / 8, settings.width / 8}, settings);
+  inputs.timestep = at::full({1}, 500, at::TensorOptions().dtype(at::kLong).device(settings.device));
+  inputs.encoder_hidden_states = draw({settings.batch, kTokens, config.cross_attention_dim}, settings);
+  if (config.text_time_embedding) {
+    inputs.text_embeds = draw({settings.batch, config.addition_input_dim - 6 * config.addition_time_embed_dim}, settings);
+    inputs.time_ids = at::full({settings.batch, 6}, 1024, at::TensorOptions().dtype(at::kFloat).device(settings.device));
+  }
+  UNet& model = *unet;
+  return {std::move(unet), [&model, inputs](const ForwardContext& context) { model.forward(inputs, context); }};
+}
+
+Subject vae_subject(const ComponentSource& source, BenchSettings& settings) {
+  const VaeConfig config = VaeConfig::from_json(source.config());
+  auto vae = std::make_unique<Vae>(config);
+  source.load(*vae, settings);
+  for (int64_t* side : {&settings.height, &settings.width})
+    if (*side == 0) *side = config.sample_size;
+  const at::Tensor latent = draw({settings.batch, config.latent_channels, settings.height / config.factor(), settings.width / config.factor()}, settings);
+  Vae& model = *vae;
+  const VaeTiling tiling{.enabled = settings.tiling};
+  return {std::move(vae), [&model, latent, tiling](const ForwardContext& context) { model.decode(latent, context, tiling); }};
+}
+
+Subject text_subject(const ComponentSource& source, BenchSettings& settings) {
+  const TextEncoderConfig config = TextEncoderConfig::from_json(source.config());
+  auto encoder = std::make_unique<TextEncoder>(config);
+  source.load(*encoder, settings);
+  const at::Tensor ids = at::arange(settings.batch * std::min(kTokens, config.positions), at::kLong).remainder_(config.vocabulary).view({settings.batch, -1}).to(settings.device);
+  TextEncoder& model = *encoder;
+  return {std::move(encoder), [&model, ids](const ForwardContext& context) { model.forward(ids, {}, context); }};
+}
+
+BenchTimes measure(const Subject& subject, const BenchSettings& settings, const char* stage, const Context& context) {
+  ForwardContext forward;
+  forward.stop = context.stop;
+  // From here on the kernel's record of the peak counts anew (Linux; elsewhere the peak includes the loading).
+  std::ofstream("/proc/self/clear_refs") << "5";
+  BenchTimes times;
+  const int64_t total = settings.warmup + settings.repeat;
+  for (int64_t i = 0; i < total; ++i) {
+    context.report(stage, i, total);
+    const auto start = std::chrono::steady_clock::now();
+    const std::clock_t processor_start = std::clock();
+    subject.run(forward);
+    if (i < settings.warmup) continue;
+    times.seconds.push_back(std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count());
+    times.processor_seconds.push_back(static_cast<double>(std::clock() - processor_start) / CLOCKS_PER_SEC);
+  }
+  context.report(stage, total, total);
+  times.peak_bytes = peak_memory();
+  return times;
+}
+
+double median_of(std::vector<double> values) {
+  std::sort(values.begin(), values.end());
+  const size_t middle = values.size() / 2;
+  return values.size() % 2 == 1 ? values[middle] : 0.5 * (values[middle - 1] + values[middle]);
+}
+
+}  // namespace
+
+double BenchTimes::median() const { return median_of(seconds); }
+double BenchTimes::processor_median() const { return median_of(processor_seconds); }
+double BenchTimes::fastest() const { return *std::min_element(seconds.begin(), seconds.end()); }
+double BenchTimes::slowest() const { return *std::max_element(seconds.begin(), seconds.end()); }
+
+nlohmann::json BenchResult::to_json() const {
+  const auto times = [](const BenchTimes& t) {
+    return nlohmann::json{{"median_s", t.median()}, {"min_s", t.fastest()}, {"max_s", t.slowest()}, {"processor_s", t.processor_median()}, {"peak_bytes", t.peak_bytes}};
+  };
+  nlohmann::json json = times(ours);
+  json["what"] = settings.what;
+  json["settings"] = {{"model", model},
+                      {"height", settings.height},
+                      {"width", settings.width},
+                      {"batch", settings.batch},
+                      {"dtype", settings.dtype == at::kFloat ? "float32" : settings.dtype == at::kHalf ? "float16" : "bfloat16"},
+                      {"device", settings.device.is_cuda() ? "cuda" : "cpu"},
+                      {"threads", at::get_num_threads()},
+                      {"repeat", settings.repeat},
+                      {"warmup", settings.warmup},
+                      {"tiling", settings.tiling},
+                      {"version", version()}};
+  if (baseline) {
+    json["baseline"] = times(*baseline);
+    json["baseline"]["name"] = "torch";
+    json["ratio"] = baseline->median() / ours.median();
+  }
+  return json;
+}
+
+BenchResult bench_model(const std::filesystem::path& path, bool random, const BenchSettings& settings, const Context& context) {
+  c10::NoGradGuard no_grad;
+  BenchResult result;
+  result.settings = settings;
+  result.model = path.string();
+  const ComponentSource source(path, random, settings.what == "text" ? "text_encoder" : settings.what);
+  const Subject subject = settings.what == "unet" ? unet_subject(source, result.settings)
+                          : settings.what == "vae" ? vae_subject(source, result.settings)
+                                                   : text_subject(source, result.settings);
+  if (settings.with_baseline) result.baseline = measure(subject, result.settings, "torch", context);
+  subject.module->prepare_for_inference();
+  result.ours = measure(subject, result.settings, "attelier", context);
+  return result;
+}
+
+}  // namespace attelier

@@ -73,12 +73,16 @@ struct Tokenizer::State {
     tokens[static_cast<size_t>(id)] = token;
   }
 
+  // The last mention of a string decides, as in transformers.
   void add_special(AddedToken token) {
     const auto id = find(token.text);
     if (!id || token.text.empty()) return;
     token.id = *id;
-    for (const AddedToken& known : added) {
-      if (known.text == token.text) return;
+    for (AddedToken& known : added) {
+      if (known.text == token.text) {
+        known = std::move(token);
+        return;
+      }
     }
     added.push_back(std::move(token));
   }
@@ -205,6 +209,7 @@ std::shared_ptr<const Tokenizer> Tokenizer::from_folder(const fs::path& folder, 
     }
     state->add_token(token, id.get<int64_t>());
   }
+  for (const std::string_view token : {text::kStartToken, text::kEndToken}) state->add_special({std::string(token), 0, false});
   std::optional<AddedToken> pad;
   for (const char* name : {"special_tokens_map.json", "tokenizer_config.json"}) {
     if (!fs::exists(folder / name)) continue;
@@ -216,7 +221,6 @@ std::shared_ptr<const Tokenizer> Tokenizer::from_folder(const fs::path& folder, 
       }
     }
   }
-  for (const std::string_view token : {text::kStartToken, text::kEndToken}) state->add_special({std::string(token), 0, false});
   if (pad && state->options.pad_token < 0) {
     const auto id = state->find(pad->text);
     if (!id) fail(ExitCode::kModel, "{}: the padding token \"{}\" is not in vocab.json", folder.string(), pad->text);

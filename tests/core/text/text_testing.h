@@ -43,7 +43,9 @@ class TemporaryFolder {
 /// Where the bootstrap puts OpenAI's list of merges.
 inline std::filesystem::path clip_merges() { return cache_folder() / "deps" / "clip" / "bpe_simple_vocab_16e6.txt.gz"; }
 
-inline std::filesystem::path text_fixture(const std::string& name) { return std::filesystem::path(ATTELIER_SOURCE_DIR) / "tests/parity/fixtures/text" / name; }
+inline std::filesystem::path text_fixture(const std::string& name) {
+  return std::filesystem::path(ATTELIER_SOURCE_DIR) / "tests/parity/fixtures/text" / name;
+}
 
 /// Runs `action`, which must throw Error, and gives its code; its text must contain `part`.
 template <typename Action>

@@ -112,7 +112,7 @@ constexpr size_t kMaximumText = size_t{1} << 20;
 
 void check_text(const std::string& keyword, const std::string& text) {
   if (!is_keyword(keyword)) {
-    fail(ExitCode::kBadInput, "\"{}\" is not a PNG keyword; allowed are 1 to 79 printable Latin-1 characters without double or outer spaces",
+    fail(ExitCode::kBadInput, "{:?} is not a PNG keyword; allowed are 1 to 79 printable Latin-1 characters without double or outer spaces",
          keyword);
   }
   if (text.size() > kMaximumText)

@@ -45,7 +45,7 @@ def image(values):
 
 def resize_cases():
     shapes = [((1, 1), (7, 5)), ((7, 5), (1, 1)), ((31, 17), (8, 8)), ((8, 8), (31, 17)), ((33, 20), (33, 9)), ((33, 20), (12, 20)), ((13, 29), (13, 64)),
-              ((61, 3), (5, 40)), ((2, 50), (50, 2)), ((40, 27), (39, 28)), ((64, 48), (16, 16)), ((5, 5), (6, 6))]
+              ((61, 3), (5, 40)), ((40, 27), (39, 28)), ((64, 48), (16, 16)), ((5, 5), (6, 6))]
     cases = []
     for (width, height), to in shapes:
         for channels in (1, 3, 4):
@@ -113,7 +113,7 @@ def file_cases():
     add("lossless alpha.webp", encoded(alpha, "WEBP", lossless=True, exact=True))
     add("lossy.webp", encoded(color, "WEBP", quality=80))
     add("color.bmp", encoded(color, "BMP"))
-    add("gray.bmp", encoded(gray, "BMP"), np.repeat(smooth(24, 16, 1), 3, 2))
+    add("gray.bmp", encoded(gray, "BMP"))
     add("deflate.tif", encoded(color, "TIFF", compression="tiff_deflate"))
     add("lzw gray.tif", encoded(gray, "TIFF", compression="tiff_lzw"))
     add("16 bit gray.tif", encoded(Image.fromarray(sixteen[..., 0].astype(np.uint16)), "TIFF"), rounded[..., :1])

@@ -25,7 +25,7 @@ TEST(Resize, KeepsAPictureOfTheRightSizeAndConstantColours) {
 TEST(Resize, RefusesImpossibleSizes) {
   EXPECT_EQ(error_of([] { resize_lanczos(pattern(2, 2, 3), 0, 5); }, "0x5"), ExitCode::kBadInput);
   EXPECT_EQ(error_of([] { resize_lanczos(pattern(2, 2, 3), 5, 65537); }, "65536"), ExitCode::kBadInput);
-  EXPECT_EQ(error_of([] { resize_lanczos(Image{}, 5, 5); }, "not consistent"), ExitCode::kBadInput);
+  EXPECT_EQ(error_of([] { resize_lanczos(Image{}, 5, 5); }, "empty picture"), ExitCode::kBadInput);
 }
 
 TEST(Crop, TakesTheRectangle) {

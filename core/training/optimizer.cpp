@@ -8,6 +8,21 @@
 #include "core/base/error.h"
 
 namespace attelier {
+namespace {
+
+/// The nearest orthogonal matrix, roughly: five Newton-Schulz steps with the quintic of Muon, which brings every singular value into [0.7, 1.2].
+at::Tensor orthogonalised(const at::Tensor& matrix) {
+  const bool tall = matrix.size(0) > matrix.size(1);
+  at::Tensor x = tall ? matrix.t() : matrix;
+  x = x / (x.norm() + 1e-7);
+  for (int i = 0; i < 5; ++i) {
+    const at::Tensor a = at::mm(x, x.t());
+    x = 3.4445 * x + at::mm(-4.7750 * a + 2.0315 * at::mm(a, a), x);
+  }
+  return tall ? x.t() : x;
+}
+
+}  // namespace
 
 Optimizer::Optimizer(nn::Module& module, const OptimizerConfig& config) : config_(config) {
   for (const auto& [name, parameter] : module.named_parameters()) {
@@ -24,30 +39,49 @@ double Optimizer::learning_rate(int64_t step, int64_t total_steps) const {
   return config_.learning_rate * warm * (config_.minimum_rate + (1 - config_.minimum_rate) * cosine);
 }
 
+// A table of vectors is no matrix.
+bool Optimizer::is_matrix(const Slot& slot) const {
+  return config_.muon_rate > 0 && slot.parameter->shape.size() >= 2 && !slot.name.ends_with("embedding.weight");
+}
+
+void Optimizer::step_muon(Slot& slot, double rate) const {
+  const at::Tensor& gradient = slot.parameter->value.grad();
+  slot.moment1.lerp_(gradient, 1 - config_.muon_momentum);
+  const at::Tensor direction = gradient.lerp(slot.moment1, config_.muon_momentum).flatten(1);
+  // Kernels [out, in, k, k] count as matrices [out, in k k]; the factor keeps the size of the outputs' change independent of the shape.
+  const double shape_factor = std::sqrt(std::max(1.0, static_cast<double>(direction.size(0)) / static_cast<double>(direction.size(1))));
+  slot.parameter->value.mul_(1 - rate * config_.weight_decay).add_(orthogonalised(direction).view(slot.parameter->value.sizes()), -rate * shape_factor);
+}
+
 double Optimizer::step(int64_t step, int64_t total_steps) {
   c10::NoGradGuard no_grad;
-  std::vector<at::Tensor> parameters, gradients, averages, first, second, steps;
+  std::vector<at::Tensor> parameters, gradients, first, second, steps;
   double squares = 0;
   for (Slot& slot : slots_) {
     const at::Tensor& gradient = slot.parameter->value.grad();
     if (!gradient.defined()) continue;
     squares += gradient.pow(2).sum().item<double>();
+    if (is_matrix(slot)) continue;
     parameters.push_back(slot.parameter->value);
     gradients.push_back(gradient);
-    averages.push_back(slot.average);
     first.push_back(slot.moment1);
     second.push_back(slot.moment2);
     steps.push_back(slot.step);
   }
   const double norm = std::sqrt(squares);
   if (std::isfinite(norm)) {
+    // Muon's direction has the same size whatever the gradient's, so only AdamW's share is clipped.
     if (config_.clip_norm > 0 && norm > config_.clip_norm) at::_foreach_mul_(gradients, config_.clip_norm / (norm + 1e-6));
     at::_foreach_add_(steps, 1);
     at::_fused_adamw_(parameters, gradients, first, second, /*max_exp_avg_sqs=*/{}, steps, learning_rate(step, total_steps), config_.beta1,
                       config_.beta2, config_.weight_decay, config_.epsilon, /*amsgrad=*/false, /*maximize=*/false);
     // The average follows faster at the start, when the weights still move far.
     const double decay = std::min(config_.ema_decay, (1.0 + static_cast<double>(step)) / (10.0 + static_cast<double>(step)));
-    at::_foreach_lerp_(averages, parameters, 1 - decay);
+    for (Slot& slot : slots_) {
+      if (!slot.parameter->value.grad().defined()) continue;
+      if (is_matrix(slot)) step_muon(slot, learning_rate(step, total_steps) * config_.muon_rate / config_.learning_rate);
+      slot.average.lerp_(slot.parameter->value, 1 - decay);
+    }
   }
   for (Slot& slot : slots_) slot.parameter->value.mutable_grad().reset();
   return norm;

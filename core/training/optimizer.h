@@ -1,4 +1,4 @@
-// AdamW with warm-up, cosine decay, gradient clipping and an exponential moving average of the weights.
+// Muon for matrices and kernels, AdamW for the rest, with warm-up, cosine decay, gradient clipping and an exponential moving average of the weights.
 #pragma once
 
 #include <cstdint>
@@ -16,6 +16,9 @@ struct OptimizerConfig {
   int64_t warm_up = 200;
   double beta1 = 0.9, beta2 = 0.99, epsilon = 1e-8, weight_decay = 0.01;
   double clip_norm = 1;
+  /// Above zero: weights of two and more axes are stepped by Muon at this rate instead (Jordan et al. 2024, "Muon: an optimizer for hidden layers").
+  double muon_rate = 0;
+  double muon_momentum = 0.95;
   double ema_decay = 0.999;
 };
 
@@ -43,6 +46,9 @@ class Optimizer {
     nn::Parameter* parameter;
     at::Tensor average, moment1, moment2, step;
   };
+  bool is_matrix(const Slot& slot) const;
+  void step_muon(Slot& slot, double rate) const;
+
   OptimizerConfig config_;
   std::vector<Slot> slots_;
 };

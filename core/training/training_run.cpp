@@ -22,6 +22,7 @@ OptimizerConfig optimizer_config(const Json& json) {
   config.warm_up = json.value("warm_up", config.warm_up);
   config.weight_decay = json.value("weight_decay", config.weight_decay);
   config.clip_norm = json.value("clip_norm", config.clip_norm);
+  config.muon_rate = json.value("muon_rate", config.muon_rate);
   config.ema_decay = json.value("ema_decay", config.ema_decay);
   return config;
 }

@@ -1,0 +1,123 @@
+#include "core/training/optimizer.h"
+
+#include <c10/core/GradMode.h>
+#include <gtest/gtest.h>
+
+#include <cmath>
+
+#include "core/base/context.h"
+#include "core/nn/layers.h"
+
+namespace attelier {
+namespace {
+
+/// One linear layer with fixed weights; the gradient of sum(weight * direction) is the direction.
+struct Layer {
+  Layer() : linear(3, 4) {
+    linear.weight.value = at::arange(12, at::kFloat).view({4, 3}) / 10 - 0.5;
+    linear.bias.value = at::ones({4}, at::kFloat);
+  }
+  void backward(const at::Tensor& weight_gradient, const at::Tensor& bias_gradient) {
+    ((linear.weight.value * weight_gradient).sum() + (linear.bias.value * bias_gradient).sum()).backward();
+  }
+  nn::Linear linear;
+};
+
+OptimizerConfig plain_config() {
+  OptimizerConfig config;
+  config.learning_rate = 0.1;
+  config.warm_up = 1;
+  config.clip_norm = 0;
+  config.weight_decay = 0.1;
+  return config;
+}
+
+TEST(Optimizer, TwoStepsOfAdamWByHand) {
+  Layer layer;
+  const OptimizerConfig config = plain_config();
+  Optimizer optimizer(layer.linear, config);
+  double weight = layer.linear.weight.value[2][1].item<double>(), first = 0, second = 0;
+  for (int64_t step = 0; step < 2; ++step) {
+    const double gradient = step == 0 ? 0.7 : -0.2;
+    layer.backward(at::full({4, 3}, gradient), at::zeros({4}));
+    const double rate = optimizer.learning_rate(step, 10);
+    optimizer.step(step, 10);
+    first = config.beta1 * first + (1 - config.beta1) * gradient;
+    second = config.beta2 * second + (1 - config.beta2) * gradient * gradient;
+    const double count = static_cast<double>(step) + 1;
+    weight -= rate * config.weight_decay * weight;
+    weight -= rate * (first / (1 - std::pow(config.beta1, count))) / (std::sqrt(second / (1 - std::pow(config.beta2, count))) + config.epsilon);
+    EXPECT_NEAR(layer.linear.weight.value[2][1].item<double>(), weight, 1e-6);
+  }
+}
+
+TEST(Optimizer, TheRateWarmsUpAndDecaysToItsMinimum) {
+  Layer layer;
+  OptimizerConfig config = plain_config();
+  config.warm_up = 10;
+  config.minimum_rate = 0.02;
+  const Optimizer optimizer(layer.linear, config);
+  EXPECT_NEAR(optimizer.learning_rate(0, 1000), 0.01, 1e-4);
+  EXPECT_NEAR(optimizer.learning_rate(9, 1000), 0.1, 1e-4);
+  EXPECT_NEAR(optimizer.learning_rate(500, 1000), 0.1 * (0.02 + 0.98 / 2), 1e-4);
+  EXPECT_NEAR(optimizer.learning_rate(1000, 1000), 0.002, 1e-9);
+}
+
+TEST(Optimizer, ClippingShortensTheGradientAndReportsItsLength) {
+  Layer clipped, scaled;
+  OptimizerConfig config = plain_config();
+  config.clip_norm = 1;
+  Optimizer a(clipped.linear, config), b(scaled.linear, plain_config());
+  const at::Tensor direction = at::ones({4, 3}) * 5;
+  clipped.backward(direction, at::zeros({4}));
+  EXPECT_NEAR(a.step(0, 10), 5 * std::sqrt(12.0), 1e-4);
+  scaled.backward(direction / (5 * std::sqrt(12.0)), at::zeros({4}));
+  b.step(0, 10);
+  EXPECT_TRUE(at::allclose(clipped.linear.weight.value, scaled.linear.weight.value, 1e-5, 1e-6));
+}
+
+TEST(Optimizer, MuonStepsByAnOrthogonalMatrixWhateverTheSizeOfTheGradient) {
+  at::Tensor changes[2];
+  for (int run = 0; run < 2; ++run) {
+    Layer layer;
+    OptimizerConfig config = plain_config();
+    config.weight_decay = 0;
+    config.muon_rate = 0.05;
+    Optimizer optimizer(layer.linear, config);
+    const at::Tensor before = layer.linear.weight.value.detach().clone();
+    const at::Tensor gradient = at::randn({4, 3}, make_generator(3), at::kFloat);
+    layer.backward(gradient * (run == 0 ? 1 : 1000), at::ones({4}));
+    optimizer.step(0, 10);
+    changes[run] = (layer.linear.weight.value - before).detach();
+  }
+  EXPECT_TRUE(at::allclose(changes[0], changes[1], 1e-3, 1e-6));
+  // A step of rate * sqrt(4/3) times a matrix whose singular values lie near one.
+  const at::Tensor values = std::get<1>(at::linalg_svd(changes[0] / (0.05 * std::sqrt(4.0 / 3))));
+  EXPECT_GT(values.min().item<double>(), 0.6);
+  EXPECT_LT(values.max().item<double>(), 1.3);
+}
+
+TEST(Optimizer, AGradientThatIsNotFiniteChangesNothing) {
+  Layer layer;
+  Optimizer optimizer(layer.linear, plain_config());
+  const at::Tensor before = layer.linear.weight.value.detach().clone();
+  layer.backward(at::full({4, 3}, std::nan("")), at::ones({4}));
+  EXPECT_FALSE(std::isfinite(optimizer.step(0, 10)));
+  EXPECT_TRUE(at::equal(layer.linear.weight.value, before));
+}
+
+TEST(Optimizer, TheAverageFollowsAndCanBeExchangedTwice) {
+  Layer layer;
+  Optimizer optimizer(layer.linear, plain_config());
+  const at::Tensor start = layer.linear.weight.value.detach().clone();
+  layer.backward(at::ones({4, 3}), at::ones({4}));
+  optimizer.step(0, 10);
+  const at::Tensor stepped = layer.linear.weight.value.detach().clone();
+  optimizer.swap_average();
+  EXPECT_TRUE(at::allclose(layer.linear.weight.value, start + 0.9 * (stepped - start), 1e-5, 1e-6));
+  optimizer.swap_average();
+  EXPECT_TRUE(at::equal(layer.linear.weight.value, stepped));
+}
+
+}  // namespace
+}  // namespace attelier

@@ -31,7 +31,7 @@ void Inversion::run(const StyleRun& run, const at::Tensor& latent, int64_t kept_
   const auto steps = static_cast<int64_t>(run.schedule.timesteps.size());
   features_.assign(static_cast<size_t>(steps), {});
   bool keep = kept_steps > 0;
-  std::vector<at::Tensor> all = {latent};
+  std::vector<at::Tensor> all = {latent.contiguous()};  // one memory layout: sums over a stored trajectory give the same bits
   for (int64_t k = 0; k < steps; ++k) {
     const bool record = keep && k < kept_steps;
     const at::Tensor prediction = run.predict(k, k, all.back(), record ? &recorder_ : nullptr, {Row::Branch::kReference, subject_, 0, subject_});
@@ -43,7 +43,7 @@ void Inversion::run(const StyleRun& run, const at::Tensor& latent, int64_t kept_
     all.push_back(run.schedule.invert(k, prediction, all.back()));
     run.context.report(stage, k + 1, steps);
   }
-  latents_ = at::cat(all);
+  latents_ = at::cat(all).contiguous();
 }
 
 StepFeatures Inversion::features(const StyleRun& run, int64_t k, int64_t step) {

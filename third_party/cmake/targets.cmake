@@ -63,7 +63,8 @@ function(attelier_test name)
   attelier_program(${name} SOURCES ${arg_SOURCES} LINK ${arg_LINK} GTest::gtest GTest::gtest_main)
   set_source_files_properties(${arg_SOURCES} PROPERTIES COMPILE_DEFINITIONS "ATTELIER_SOURCE_DIR=\"${CMAKE_SOURCE_DIR}\"")
   add_test(NAME ${name} COMMAND ${name})
-  set_tests_properties(${name} PROPERTIES TIMEOUT 900)
+  # One thread a program: ctest runs several side by side, and small tensors gain nothing from more.
+  set_tests_properties(${name} PROPERTIES TIMEOUT 900 ENVIRONMENT OMP_NUM_THREADS=1)
 endfunction()
 
 # attelier_fuzzer(NAME SOURCES a_fuzz.cpp ... [LINK target ...]): a libFuzzer program, only with the fuzz preset.

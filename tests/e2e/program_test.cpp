@@ -182,7 +182,7 @@ TEST_F(ProgramTest, AVeryLongPrompt) {
 
 TEST_F(ProgramTest, SignalsStopWithinASecond) {
   for (const auto& [signal, code] : {std::pair(SIGINT, 130), std::pair(SIGTERM, 143)}) {
-    Program program(home_.path(), {"generate", "x", "--model", model_, "--steps", "1000", "--size", "256x256", "--out", out_});
+    Program program(home_.path(), {"generate", "x", "--model", model_, "--steps", "900", "--size", "256x256", "--out", out_});
     std::this_thread::sleep_for(std::chrono::seconds(3));
     ASSERT_TRUE(program.running()) << program.finish().errors;
     const Clock::time_point sent = Clock::now();

@@ -91,6 +91,8 @@ Json read_config(const fs::path& path) {
     json = Json::parse(with_quoted_words(text));
   } catch (const Json::parse_error& error) {
     fail(ExitCode::kModel, "{}: is not valid JSON, at byte {}; fetch or write the file again", path.string(), error.byte);
+  } catch (const Json::exception& error) {  // a number beyond a double
+    fail(ExitCode::kModel, "{}: is not valid JSON ({}); fetch or write the file again", path.string(), error.what());
   }
   if (!json.is_object()) fail(ExitCode::kModel, "{}: is {}; a config is a JSON object", path.string(), json.type_name());
   return json;

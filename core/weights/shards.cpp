@@ -67,6 +67,8 @@ class Shards : public TensorSource {
       if (json.is_object()) return json;
     } catch (const Json::parse_error& error) {
       reject("is not valid JSON, at byte {}", error.byte);
+    } catch (const Json::exception& error) {  // a number beyond a double
+      reject("is not valid JSON: {}", error.what());
     }
     reject("is not a JSON object");
   }

@@ -10,7 +10,7 @@
 
 #include "core/base/files.h"
 
-namespace attelier::testing {
+namespace attelier {
 
 namespace fs = std::filesystem;
 
@@ -67,4 +67,4 @@ ProgramResult Program::finish() {
   return {code, read_file(output_), read_file(errors_)};
 }
 
-}  // namespace attelier::testing
+}  // namespace attelier

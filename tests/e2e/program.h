@@ -8,7 +8,7 @@
 #include <string>
 #include <vector>
 
-namespace attelier::testing {
+namespace attelier {
 
 struct ProgramResult {
   int code = 0;  // exit status; 128 + signal if a signal ended it
@@ -37,4 +37,4 @@ class Program {
   std::filesystem::path output_, errors_, input_;
 };
 
-}  // namespace attelier::testing
+}  // namespace attelier

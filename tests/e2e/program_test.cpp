@@ -15,7 +15,7 @@
 #include "tests/testing/temporary_folder.h"
 #include "tests/testing/tiny_model.h"
 
-namespace attelier::testing {
+namespace attelier {
 namespace {
 
 namespace fs = std::filesystem;
@@ -212,4 +212,4 @@ TEST_F(ProgramTest, AfterAKillTheRestIsMadeAndNothingIsLost) {
 }
 
 }  // namespace
-}  // namespace attelier::testing
+}  // namespace attelier

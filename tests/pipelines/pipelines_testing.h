@@ -11,6 +11,7 @@
 
 #include "core/base/error.h"
 #include "pipelines/method.h"
+#include "tests/testing/errors.h"
 
 namespace attelier {
 
@@ -46,18 +47,5 @@ MethodRun run_method(const std::string& method, DiffusionModel& model, const Jso
 
 /// max |a - b| / max |b|.
 double relative_difference(const at::Tensor& a, const at::Tensor& b);
-
-/// Runs `action`, which must throw Error, and gives its code; its text must contain `part`.
-template <typename Action>
-ExitCode error_of(const Action& action, std::string_view part) {
-  try {
-    action();
-  } catch (const Error& error) {
-    EXPECT_NE(std::string_view(error.what()).find(part), std::string_view::npos) << error.what();
-    return error.code();
-  }
-  ADD_FAILURE() << "no error; expected one with \"" << part << "\"";
-  return ExitCode::kOk;
-}
 
 }  // namespace attelier

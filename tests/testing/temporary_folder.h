@@ -10,7 +10,7 @@
 #include <string>
 #include <string_view>
 
-namespace attelier::testing {
+namespace attelier {
 
 class TemporaryFolder {
  public:
@@ -38,4 +38,4 @@ class TemporaryFolder {
   std::filesystem::path path_;
 };
 
-}  // namespace attelier::testing
+}  // namespace attelier

@@ -11,7 +11,7 @@
 #include "core/text/vocabulary.h"
 #include "core/weights/load.h"
 
-namespace attelier::testing {
+namespace attelier {
 namespace {
 
 namespace fs = std::filesystem;
@@ -77,4 +77,4 @@ void write_tiny_model(const fs::path& folder, const TinyModelOptions& options) {
                                            {"vae", {"diffusers", "AutoencoderKL"}}});
 }
 
-}  // namespace attelier::testing
+}  // namespace attelier

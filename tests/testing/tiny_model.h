@@ -5,7 +5,7 @@
 #include <filesystem>
 #include <vector>
 
-namespace attelier::testing {
+namespace attelier {
 
 struct TinyModelOptions {
   uint64_t seed = 0;
@@ -21,4 +21,4 @@ struct TinyModelOptions {
 /// options give the same bytes. About 20 MB.
 void write_tiny_model(const std::filesystem::path& folder, const TinyModelOptions& options = {});
 
-}  // namespace attelier::testing
+}  // namespace attelier

@@ -13,8 +13,6 @@
 
 namespace attelier {
 
-using testing::TemporaryFolder;
-
 /// Runs `action`, which must throw Error; its text must contain every one of `parts`.
 template <typename Action>
 ExitCode error_of(const Action& action, std::initializer_list<std::string_view> parts) {

@@ -13,6 +13,7 @@
 #include "core/base/error.h"
 #include "core/diffusion/scheduler.h"
 #include "core/weights/tensor_file.h"
+#include "tests/testing/errors.h"
 
 namespace attelier {
 
@@ -55,24 +56,6 @@ inline double relative_difference(const at::Tensor& actual, const at::Tensor& ex
 inline double same() {
   static const double tolerance = at::get_cpu_capability() == "DEFAULT" ? 2e-6 : 0;
   return tolerance;
-}
-
-/// The text of the Error(code) that `action` must throw.
-template <typename Action>
-std::string message_of(ExitCode code, const Action& action) {
-  try {
-    action();
-  } catch (const Error& error) {
-    EXPECT_EQ(error.code(), code) << error.what();
-    return error.what();
-  }
-  ADD_FAILURE() << "no error was thrown";
-  return "";
-}
-
-inline ::testing::AssertionResult contains(const std::string& text, const std::string& part) {
-  if (text.find(part) != std::string::npos) return ::testing::AssertionSuccess();
-  return ::testing::AssertionFailure() << "\"" << part << "\" is not in: " << text;
 }
 
 }  // namespace attelier

@@ -88,6 +88,7 @@ TEST_F(Sharded, RefusesDamagedIndexFiles) {
   EXPECT_TRUE(contains(text_error(R"({"weight_map":{"a":"x","a":"y"}})"), "\"a\" twice"));
   EXPECT_TRUE(contains(text_error(R"({"weight_map":{"a":"x)"), "not valid JSON"));
   EXPECT_TRUE(contains(text_error(R"({"weight_map":{}} x)"), "not valid JSON"));
+  EXPECT_TRUE(contains(text_error(R"({"weight_map":1e999999})"), "not valid JSON"));
   EXPECT_TRUE(contains(text_error("{\"a\":" + std::string(100, '[') + std::string(100, ']') + "}"), "nested deeper than 16"));
   EXPECT_TRUE(contains(text_error("{\"weight_map\":{\"\xff\":\"x\"}}     "), "not valid JSON"));
 }

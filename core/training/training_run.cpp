@@ -53,7 +53,7 @@ class Journal {
     save_loss_curve(folder_ / "losses.png", curve_);
   }
 
-  void show(const Objective&, const at::Tensor& sheet, int64_t step, const std::vector<Metric>& metrics) const {
+  void show(const at::Tensor& sheet, int64_t step, const std::vector<Metric>& metrics) const {
     save_image(folder_ / "sheet.png", to_image(sheet.unsqueeze(0)));
     Json figures = {{"step", step}};
     for (const Metric& metric : metrics) figures[metric.name] = metric.value;
@@ -94,7 +94,7 @@ TrainingResult train(const fs::path& config_path, bool resume, bool export_only,
     {
       c10::NoGradGuard no_grad;
       result.metrics = objective->validate(context);
-      journal.show(*objective, objective->sheet(context), step, result.metrics);
+      journal.show(objective->sheet(context), step, result.metrics);
       objective->export_model(journal.model_path(), context);
     }
     optimizer.swap_average();

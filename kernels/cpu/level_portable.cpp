@@ -1,0 +1,9 @@
+#define ATTELIER_CPU_LEVEL portable
+#include "kernels/cpu/tasks.h"
+
+namespace attelier::kernels::cpu {
+
+extern const Kernels kPortableKernels;
+const Kernels kPortableKernels = {portable::task_count, portable::workspace_bytes, portable::run};
+
+}  // namespace attelier::kernels::cpu

@@ -1,0 +1,178 @@
+// A strip: kStrip queries of one (b, h), transposed into lanes, with their softmax states and outputs. One step takes it over one tile of keys.
+#pragma once
+
+#include "kernels/cpu/key_tiles.h"
+
+namespace attelier::kernels::cpu::ATTELIER_CPU_LEVEL {
+
+struct Strip {
+  int64_t b, h, first, rows;  // queries first .. first + rows - 1
+  int vectors;                // those that hold a query
+  bool started[kClasses];     // per segment: whether o holds something
+  Word* q;                    // [depth words][kStrip]
+  float* highest;             // [segments][kStrip]: largest z log2(e) so far
+  float* sum;                 // [segments][kStrip]: sum of 2^(z log2(e) - highest)
+  float* gained_sum;          // the same times the gains; only with renorm
+  Word* o;                    // [segments][Dv][kStrip]: the sum of values with those weights
+};
+
+/// Scratch of a step.
+struct StepScratch {
+  float* z;      // [kTileKeys][kStrip]
+  Word* pairs;   // [kTileKeys / 2][kStrip], for PairProduct
+};
+
+/// Step 1 of kernels/attention.h for the strip's queries, as words in lanes. `staging` holds kLanes rows of D + 1 floats, and one more.
+template <typename Product>
+inline void load_queries(const Call& c, Strip& strip, float* staging) {
+  const int64_t words = depth_words<Product>(c), stride = c.depth + 1;
+  const bool in_place = c.q2.data == nullptr && (Product::kPairs ? c.depth % 2 == 0 : c.element == Element::kFloat32);
+  float* const other = staging + kLanes * stride;
+  for (int v = 0; v < strip.vectors; ++v) {
+    const int64_t count = smaller(kLanes, strip.rows - v * kLanes);
+    const Word* rows[kLanes];
+    for (int64_t i = 0; i < count; ++i) {
+      const int64_t r = strip.first + v * kLanes + i;
+      const void* own = row_of(c.q, c.element, strip.b, strip.h, r);
+      if (in_place) {
+        rows[i] = static_cast<const Word*>(own);
+        continue;
+      }
+      float* const row = staging + i * stride;
+      to_floats(own, c.element, c.depth, row);
+      const float gamma = c.q2.data == nullptr ? 0 : c.gamma_rows.data ? c.gamma * c.gamma_rows.data[strip.b * c.gamma_rows.batch + r * c.gamma_rows.item] : c.gamma;
+      if (gamma != 0) {  // 0 * NaN is NaN
+        to_floats(row_of(c.q2, c.element, strip.b, strip.h, r), c.element, c.depth, other);
+        for (int64_t d = 0; d < c.depth; ++d) row[d] = gamma * other[d] + (1 - gamma) * row[d];
+      }
+      row[c.depth] = 0;
+      // Rounded once to the element: to pairs, which shrink in place from the front, or back to floats.
+      if constexpr (Product::kPairs) {
+        from_floats(row, c.element, 2 * words, other);
+        std::memcpy(row, other, static_cast<size_t>(words) * 4);
+      } else if (c.element != Element::kFloat32 && gamma != 0) {
+        from_floats(row, c.element, c.depth, other);
+        to_floats(other, c.element, c.depth, row);
+      }
+      rows[i] = row;
+    }
+    rows_to_lanes(rows, count, words, strip.q + v * kLanes, kStrip);
+  }
+}
+
+inline void start(const Call& c, Strip& strip) {
+  for (int s = 0; s < segment_count(c); ++s) {
+    strip.started[s] = false;
+    for (int i = 0; i < kStrip; ++i) {
+      strip.highest[s * kStrip + i] = -kInfinity;
+      strip.sum[s * kStrip + i] = 0;
+      if (c.renorm) strip.gained_sum[s * kStrip + i] = 0;
+    }
+  }
+}
+
+/// True when the causal rule hides the whole tile from every query of the strip.
+ATTELIER_INLINE bool hides_all(const Call& c, const KeyTile& tile, const Strip& strip) {
+  return c.causal && tile.first_column > strip.first + strip.rows - 1 + c.causal_offset;
+}
+
+/// The parts of step 3 that differ from query to query: pair bias and causal rule. `highest` is made anew.
+template <int kVectors>
+inline void edit_scores(const Call& c, const KeyTile& tile, const Strip& strip, float* z, Vector* highest) {
+  if (c.pair_bias.data)
+    for (int64_t i = 0; i < strip.rows; ++i) {
+      const float* row = c.pair_bias.data + strip.h * c.pair_bias.head + (strip.first + i) * c.pair_bias.batch;
+      for (int64_t n = 0; n < tile.count; ++n) {
+        const float bias = row[tile.column[n] * c.pair_bias.item];
+        z[n * kStrip + i] = bias == -kInfinity ? -kInfinity : z[n * kStrip + i] + bias * kLog2E;
+      }
+    }
+  for (int v = 0; v < kVectors; ++v) {
+    Integers last_visible;
+    for (int i = 0; i < kLanes; ++i) last_visible[i] = static_cast<int32_t>(smaller(strip.first + v * kLanes + i + c.causal_offset, INT32_MAX));
+    Vector top = splat(-kInfinity);
+    for (int64_t n = 0; n < tile.count; ++n) {
+      Vector score = load(z + n * kStrip + v * kLanes);
+      if (c.causal) {
+        score = last_visible >= tile.column[n] ? score : splat(-kInfinity);
+        store(z + n * kStrip + v * kLanes, score);
+      }
+      top = maximum(top, score);
+    }
+    highest[v] = top;
+  }
+}
+
+/// z -> 2^(z - highest), times the gains for the product with the values; raises the sums. `captured`, when given, receives the weights without gains.
+template <typename Product, int kVectors, bool kGain, bool kCapture>
+inline void weigh(const KeyTile& tile, const Vector* highest, const StepScratch& scratch, float* captured, Vector* sum, Vector* gained_sum) {
+  for (int64_t n = 0; n < tile.count; n += 2) {
+#pragma GCC unroll 4
+    for (int v = 0; v < kVectors; ++v) {
+      Vector pair[2];
+#pragma GCC unroll 2
+      for (int i = 0; i < 2; ++i) {
+        float* const z = scratch.z + (n + i) * kStrip + v * kLanes;
+        Vector p = exp2_of_nonpositive(load(z) - highest[v]);
+        sum[v] += p;
+        if constexpr (kCapture) store(captured + (n + i) * kStrip + v * kLanes, p);
+        if constexpr (kGain) {
+          p *= tile.gain[n + i];
+          gained_sum[v] += p;
+        }
+        pair[i] = p;
+        if constexpr (!Product::kPairs) store(z, p);
+      }
+      if constexpr (Product::kPairs) store(scratch.pairs + n / 2 * kStrip + v * kLanes, bfloat16_pairs(pair[0], pair[1]));
+    }
+  }
+}
+
+/// Steps 2 to 4 and 8 of the strip over one tile. An odd tile is filled up by a key of weight 0, so `captured` needs room for an even number of keys.
+template <typename Product, int kVectors>
+inline void step(const Call& c, const KeyTile& tile, Strip& strip, const StepScratch& scratch, float* captured, float* captured_highest) {
+  const int64_t words = depth_words<Product>(c);
+  Vector highest[kVectors], before[kVectors], factor[kVectors], sum[kVectors], gained_sum[kVectors];
+  for (int v = 0; v < kVectors; ++v) highest[v] = splat(-kInfinity);
+  for (int64_t n = 0; n < tile.count; n += kHeld)
+    scores<Product, kVectors>(tile.k + n, words, strip.q, tile.scale + n, tile.bias + n, scratch.z + n * kStrip, highest);
+  if (c.pair_bias.data || (c.causal && tile.last_column > strip.first + c.causal_offset)) edit_scores<kVectors>(c, tile, strip, scratch.z, highest);
+
+  const int64_t at = tile.segment * kStrip;
+  for (int v = 0; v < kVectors; ++v) {
+    const int64_t i = at + v * kLanes;
+    before[v] = load(strip.highest + i);
+    const Vector raised = maximum(before[v], highest[v]);
+    highest[v] = raised == -kInfinity ? Vector{} : raised;  // -inf - -inf is NaN
+    factor[v] = exp2_of_nonpositive(before[v] - highest[v]);
+    sum[v] = load(strip.sum + i) * factor[v];
+    gained_sum[v] = c.renorm ? load(strip.gained_sum + i) * factor[v] : Vector{};
+    store(strip.highest + i, raised);
+    if (captured) store(captured_highest + v * kLanes, highest[v]);
+  }
+  if (captured) {
+    if (tile.has_gain) weigh<Product, kVectors, true, true>(tile, highest, scratch, captured, sum, gained_sum);
+    else weigh<Product, kVectors, false, true>(tile, highest, scratch, captured, sum, gained_sum);
+  } else {
+    if (tile.has_gain) weigh<Product, kVectors, true, false>(tile, highest, scratch, captured, sum, gained_sum);
+    else weigh<Product, kVectors, false, false>(tile, highest, scratch, captured, sum, gained_sum);
+  }
+  for (int v = 0; v < kVectors; ++v) {
+    store(strip.sum + at + v * kLanes, sum[v]);
+    if (c.renorm) store(strip.gained_sum + at + v * kLanes, gained_sum[v]);
+  }
+  Word* const o = strip.o + tile.segment * c.value_depth * kStrip;
+  if constexpr (Product::kPairs) all_outputs<Product, kVectors>(tile.v, c.value_depth, (tile.count + 1) / 2, scratch.pairs, o, factor, !strip.started[tile.segment]);
+  else all_outputs<Product, kVectors>(tile.v, c.value_depth, tile.count, scratch.z, o, factor, !strip.started[tile.segment]);
+  strip.started[tile.segment] = true;
+}
+
+template <typename Product>
+inline void step(const Call& c, const KeyTile& tile, Strip& strip, const StepScratch& scratch, float* captured, float* captured_highest) {
+  static_assert(kStripVectors == 3);
+  if (strip.vectors == 3) step<Product, 3>(c, tile, strip, scratch, captured, captured_highest);
+  else if (strip.vectors == 2) step<Product, 2>(c, tile, strip, scratch, captured, captured_highest);
+  else step<Product, 1>(c, tile, strip, scratch, captured, captured_highest);
+}
+
+}  // namespace attelier::kernels::cpu::ATTELIER_CPU_LEVEL

@@ -1,0 +1,123 @@
+// How a call falls into independent tasks, the scratch memory of a task, and its run.
+#pragma once
+
+#include "kernels/cpu/finish.h"
+
+namespace attelier::kernels::cpu::ATTELIER_CPU_LEVEL {
+
+/// Queries of a task that pass over the keys together, so that a tile of keys is fetched, and converted, once for all of them.
+inline constexpr int64_t kBlockQueries = 192;
+/// Their queries, states and outputs should stay in the second-level cache.
+inline constexpr int64_t kBlockBytes = 384 << 10;
+inline constexpr int kMaximumStrips = kBlockQueries / kStrip;
+
+/// Floats of a strip: queries, three states, outputs.
+ATTELIER_INLINE int64_t strip_floats(const Call& c) { return kStrip * (c.depth + 3 * kClasses + segment_count(c) * c.value_depth); }
+
+ATTELIER_INLINE int64_t block_strips(const Call& c) {
+  const int64_t fitting = larger(1, kBlockBytes / (4 * strip_floats(c)));
+  return smaller(smaller(kMaximumStrips, fitting), parts(c.rows, kStrip));
+}
+
+/// Carves 64-byte aligned pieces; with a null base it only measures.
+class Carver {
+ public:
+  explicit Carver(void* base) : base_(static_cast<char*>(base)) {}
+  template <typename T>
+  T* take(int64_t count) {
+    T* const piece = base_ ? reinterpret_cast<T*>(base_ + used_) : nullptr;
+    used_ += parts(count * static_cast<int64_t>(sizeof(T)), 64) * 64;
+    return piece;
+  }
+  int64_t used() const { return used_; }
+
+ private:
+  char* base_;
+  int64_t used_ = 0;
+};
+
+struct Workspace {
+  Strip* strips;
+  KeyTile* tile;
+  Coefficients* coefficients;
+  StepScratch scratch;
+  Word *k_words, *v_words;
+  float* staging;
+
+  Workspace(const Call& c, Carver& carver) {
+    const int64_t count = block_strips(c);
+    strips = carver.take<Strip>(count);
+    for (int64_t i = 0; i < count; ++i) {
+      Strip strip = {};
+      strip.q = carver.take<Word>(c.depth * kStrip);
+      strip.highest = carver.take<float>(kClasses * kStrip);
+      strip.sum = carver.take<float>(kClasses * kStrip);
+      strip.gained_sum = carver.take<float>(kClasses * kStrip);
+      strip.o = carver.take<Word>(segment_count(c) * c.value_depth * kStrip);
+      if (strips) strips[i] = strip;
+    }
+    tile = carver.take<KeyTile>(1);
+    coefficients = carver.take<Coefficients>(1);
+    scratch.z = carver.take<float>(kTileKeys * kStrip);
+    scratch.pairs = carver.take<Word>(kTileKeys / 2 * kStrip);
+    k_words = carver.take<Word>(kTileKeys * c.depth);
+    v_words = carver.take<Word>(kTileKeys * c.value_depth);
+    staging = carver.take<float>((kLanes + 1) * (c.depth + 1));
+  }
+};
+
+template <typename Product>
+inline void place(const Call& c, Strip& strip, int64_t b, int64_t h, int64_t first, float* staging) {
+  strip.b = b;
+  strip.h = h;
+  strip.first = first;
+  strip.rows = smaller(kStrip, c.rows - first);
+  strip.vectors = static_cast<int>(parts(strip.rows, kLanes));
+  load_queries<Product>(c, strip, staging);
+  start(c, strip);
+}
+
+/// Attention of the queries in `count` strips that begin at `firsts`, over all keys.
+template <typename Product>
+inline void run_block(const Call& c, int64_t b, int64_t h, const int64_t* firsts, int64_t count, const VisualCount& visual, Workspace& space) {
+  for (int64_t i = 0; i < count; ++i) place<Product>(c, space.strips[i], b, h, firsts[i], space.staging);
+  KeyScanner keys(c, b, h);
+  while (keys.next(*space.tile)) {
+    prepare<Product>(c, *space.tile, space.k_words, space.v_words);
+    for (int64_t i = 0; i < count; ++i)
+      if (!hides_all(c, *space.tile, space.strips[i])) step<Product>(c, *space.tile, space.strips[i], space.scratch, nullptr, nullptr);
+  }
+  for (int64_t i = 0; i < count; ++i) finish(c, space.strips[i], visual, *space.coefficients);
+}
+
+inline int64_t blocks_per_head(const Call& c) { return parts(c.rows, block_strips(c) * kStrip); }
+
+inline int64_t task_count(const Call& c) { return c.batches * c.heads * blocks_per_head(c); }
+
+inline int64_t workspace_bytes(const Call& c) {
+  Carver carver(nullptr);
+  Workspace measured(c, carver);
+  return carver.used();
+}
+
+template <typename Product>
+inline void run_tasks(const Call& c, int64_t begin, int64_t end, void* memory) {
+  Carver carver(memory);
+  Workspace space(c, carver);
+  const int64_t blocks = blocks_per_head(c), strips = block_strips(c);
+  for (int64_t task = begin; task < end; ++task) {
+    const int64_t b = task / blocks / c.heads, h = task / blocks % c.heads;
+    int64_t firsts[kMaximumStrips], count = 0;
+    for (int64_t first = task % blocks * strips * kStrip; count < strips && first < c.rows; first += kStrip) firsts[count++] = first;
+    run_block<Product>(c, b, h, firsts, count, c.visual.on ? count_visual_keys(c, b) : VisualCount{}, space);
+  }
+}
+
+inline void run(const Call& c, int64_t begin, int64_t end, void* memory) {
+#ifdef __AVX512BF16__
+  if (c.element == Element::kBFloat16) return run_tasks<PairProduct>(c, begin, end, memory);
+#endif
+  run_tasks<FloatProduct>(c, begin, end, memory);
+}
+
+}  // namespace attelier::kernels::cpu::ATTELIER_CPU_LEVEL

@@ -1,0 +1,147 @@
+// The vector types of one instruction set, and the few operations beyond + - * that the kernels need. Included only by the level_*.cpp files, each of
+// which is compiled for its own instruction set and names its own namespace, so that no code of one set is linked into another.
+#pragma once
+
+#ifndef ATTELIER_CPU_LEVEL
+#error "define ATTELIER_CPU_LEVEL, the namespace of the instruction set, before including this file"
+#endif
+
+#include <cstdint>
+#include <cstring>
+
+#ifdef __AVX2__
+#include <immintrin.h>
+#endif
+
+#define ATTELIER_INLINE inline __attribute__((always_inline))
+/// For the inner products: alone in a function, their sums get all the registers.
+#define ATTELIER_ALONE static __attribute__((noinline))
+
+namespace attelier::kernels::cpu::ATTELIER_CPU_LEVEL {
+
+#if defined(__AVX512F__)
+inline constexpr int kLanes = 16;
+#elif defined(__AVX2__)
+inline constexpr int kLanes = 8;
+#else
+inline constexpr int kLanes = 4;
+#endif
+#ifdef __AVX512BF16__
+inline constexpr bool kHasDot = true;
+#else
+inline constexpr bool kHasDot = false;
+#endif
+
+typedef float Vector __attribute__((vector_size(4 * kLanes)));
+typedef int32_t Integers __attribute__((vector_size(4 * kLanes)));
+typedef uint16_t Halves __attribute__((vector_size(2 * kLanes)));
+/// A 32-bit unit of an operand: one float, or two neighbouring bf16 numbers, which may lie at any even address.
+typedef float Word __attribute__((aligned(2), may_alias));
+
+typedef float UnalignedVector __attribute__((vector_size(4 * kLanes), aligned(2), may_alias));
+ATTELIER_INLINE Vector load(const Word* p) { return *reinterpret_cast<const UnalignedVector*>(p); }
+ATTELIER_INLINE void store(Word* p, Vector x) { *reinterpret_cast<UnalignedVector*>(p) = x; }
+ATTELIER_INLINE Vector as_floats(Integers x) { return reinterpret_cast<Vector>(x); }
+ATTELIER_INLINE Integers as_integers(Vector x) { return reinterpret_cast<Integers>(x); }
+ATTELIER_INLINE Vector splat(float x) { return x - Vector{}; }
+/// The bits of one word in every lane.
+ATTELIER_INLINE Vector splat_word(const Word* p) {
+  int32_t bits;
+  std::memcpy(&bits, p, sizeof bits);
+  return as_floats(Integers{} + bits);
+}
+
+ATTELIER_INLINE Vector maximum(Vector a, Vector b) {
+#if defined(__AVX512F__)
+  return reinterpret_cast<Vector>(_mm512_maskz_max_ps(0xffff, reinterpret_cast<__m512>(a), reinterpret_cast<__m512>(b)));
+#elif defined(__AVX2__)
+  return reinterpret_cast<Vector>(_mm256_max_ps(reinterpret_cast<__m256>(a), reinterpret_cast<__m256>(b)));
+#else
+  return a > b ? a : b;
+#endif
+}
+
+ATTELIER_INLINE float sum_of_lanes(Vector x) {
+  float lanes[kLanes];
+  std::memcpy(lanes, &x, sizeof x);
+  for (int width = kLanes / 2; width > 0; width /= 2)
+    for (int i = 0; i < width; ++i) lanes[i] += lanes[i + width];
+  return lanes[0];
+}
+
+/// 2^x for x <= 0, within 3 ulp; 0 below 2^-126, so 0 for -inf.
+ATTELIER_INLINE Vector exp2_of_nonpositive(Vector x) {
+  const Vector magic = splat(12582912.0f);  // 1.5 * 2^23: adding it rounds to an integer, which the low bits then hold
+  const Vector shifted = x + magic;
+  const Vector f = x - (shifted - magic);  // in [-1/2, 1/2]
+  // Minimax polynomial of 2^f of degree 5 with p(0) = 1: relative error 9e-8, with rounding 1.6e-7.
+  Vector p = f * 1.32647273e-3f + 9.67151270e-3f;
+  p = p * f + 5.55073374e-2f;
+  p = p * f + 2.40222421e-1f;
+  p = p * f + 6.93146978e-1f;
+  p = p * f + 1.0f;
+  const Vector scaled = as_floats(as_integers(p) + (as_integers(shifted) << 23));
+  return x < -126.0f ? Vector{} : scaled;
+}
+
+/// The upper halves of the floats after rounding to nearest even: bf16 numbers, in the low half of each lane.
+ATTELIER_INLINE Integers bfloat16_bits(Vector x) {
+  const Integers bits = as_integers(x);
+  const Integers rounded = (bits + 0x7fff + ((bits >> 16) & 1)) >> 16;
+  return x != x ? Integers{} + 0x7fc0 : rounded & 0xffff;
+}
+
+/// Two rows of floats as pairs of bf16: a in the low half of each 32-bit lane, b in the high half.
+ATTELIER_INLINE Vector bfloat16_pairs(Vector a, Vector b) {
+#ifdef __AVX512BF16__
+  const Integers low = __builtin_convertvector(reinterpret_cast<Halves>(_mm512_cvtneps_pbh(reinterpret_cast<__m512>(a))), Integers);
+  const Integers high = __builtin_convertvector(reinterpret_cast<Halves>(_mm512_cvtneps_pbh(reinterpret_cast<__m512>(b))), Integers);
+  return as_floats(low | (high << 16));
+#else
+  return as_floats(bfloat16_bits(a) | (bfloat16_bits(b) << 16));
+#endif
+}
+
+/// One step of a product: floats multiplied and added, or pairs of bf16 numbers multiplied and both products added.
+struct FloatProduct {
+  static constexpr bool kPairs = false;
+  static ATTELIER_INLINE Vector add(Vector sum, Vector a, Vector b) { return a * b + sum; }
+};
+#ifdef __AVX512BF16__
+struct PairProduct {
+  static constexpr bool kPairs = true;
+  static ATTELIER_INLINE Vector add(Vector sum, Vector a, Vector b) {
+    return reinterpret_cast<Vector>(_mm512_dpbf16_ps(reinterpret_cast<__m512>(sum), reinterpret_cast<__m512bh>(a), reinterpret_cast<__m512bh>(b)));
+  }
+};
+#endif
+
+/// Transposes kLanes vectors in place: log2(kLanes) rounds of exchanges between rows a power of two apart.
+template <int kDistance>
+ATTELIER_INLINE void transpose_round(Vector* rows) {
+  Integers low, high;
+  for (int i = 0; i < kLanes; ++i) {
+    low[i] = i & kDistance ? kLanes + i - kDistance : i;
+    high[i] = i & kDistance ? kLanes + i : i + kDistance;
+  }
+#pragma GCC unroll 16
+  for (int i = 0; i < kLanes; ++i) {
+    if (i & kDistance) continue;
+    const Vector a = rows[i], b = rows[i + kDistance];
+    rows[i] = __builtin_shuffle(a, b, low);
+    rows[i + kDistance] = __builtin_shuffle(a, b, high);
+  }
+}
+
+ATTELIER_INLINE void transpose(Vector* rows) {
+  if constexpr (kLanes > 8) transpose_round<8>(rows);
+  if constexpr (kLanes > 4) transpose_round<4>(rows);
+  transpose_round<2>(rows);
+  transpose_round<1>(rows);
+}
+
+ATTELIER_INLINE int64_t smaller(int64_t a, int64_t b) { return a < b ? a : b; }
+ATTELIER_INLINE int64_t larger(int64_t a, int64_t b) { return a > b ? a : b; }
+ATTELIER_INLINE int64_t parts(int64_t n, int64_t size) { return (n + size - 1) / size; }
+
+}  // namespace attelier::kernels::cpu::ATTELIER_CPU_LEVEL

@@ -39,11 +39,13 @@ Conv2d::Conv2d(int64_t in, int64_t out, int64_t kernel, int64_t stride, int64_t 
 
 at::Tensor Conv2d::forward(const at::Tensor& x, const at::Tensor& addend) const {
   at::Tensor y;
-  if (weight.value.is_mkldnn()) {
-    y = prepared_convolution(x, weight.value, bias.value, stride_, padding_, addend);
-  } else {
+  if (!weight.value.is_mkldnn()) {
     y = at::conv2d(x, weight.value, bias.value, {stride_, stride_}, {padding_, padding_});
     if (addend.defined()) y = y + addend;
+  } else if (is_pointwise()) {
+    y = prepared_pointwise(x, weight.value, bias.value, addend);
+  } else {
+    y = prepared_convolution(x, weight.value, bias.value, stride_, padding_, addend);
   }
   for (const LowRank& adapter : low_rank)
     y = y + adapter.scale * at::conv2d(at::conv2d(x, adapter.down, {}, {stride_, stride_}, {padding_, padding_}), adapter.up);
@@ -51,8 +53,11 @@ at::Tensor Conv2d::forward(const at::Tensor& x, const at::Tensor& addend) const 
 }
 
 void Conv2d::prepare_own() {
-  if (can_prepare(weight.value)) weight.value = prepare_convolution(weight.value, stride_, padding_);
+  if (!can_prepare(weight.value)) return;
+  weight.value = is_pointwise() ? prepare_linear(weight.value.flatten(1)) : prepare_convolution(weight.value, stride_, padding_);
 }
+
+bool Conv2d::is_pointwise() const { return weight.shape[2] == 1 && weight.shape[3] == 1 && stride_ == 1 && padding_ == 0; }
 
 GroupNorm::GroupNorm(int64_t groups, int64_t channels, double epsilon) : groups_(groups), epsilon_(epsilon) {
   weight.shape = bias.shape = {channels};

@@ -37,6 +37,7 @@ class Conv2d : public Module {
   void prepare_own() override;
 
  private:
+  bool is_pointwise() const;
   int64_t stride_, padding_;
 };
 

@@ -34,7 +34,7 @@ int64_t Module::parameter_count() {
 void Module::to(at::Device device, at::ScalarType dtype) {
   for (const auto& [name, parameter] : named_parameters()) {
     at::Tensor& value = parameter->value;
-    if (value.defined()) value = (value.is_mkldnn() ? value.to_dense() : value).to(device, dtype);
+    if (value.defined()) value = parameter->dense().to(device, dtype);
   }
 }
 

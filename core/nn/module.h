@@ -15,6 +15,9 @@ namespace attelier::nn {
 struct Parameter {
   std::vector<int64_t> shape;
   at::Tensor value;
+
+  /// The value as numbers in `shape`, also where prepare_for_inference() has made it opaque.
+  at::Tensor dense() const { return value.is_mkldnn() ? value.to_dense().view(shape) : value; }
 };
 
 struct NamedParameter {

@@ -50,4 +50,9 @@ at::Tensor prepared_convolution(const at::Tensor& x, const at::Tensor& weight, c
   return addend.defined() ? y.add_(addend) : y;
 }
 
+at::Tensor prepared_pointwise(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias, const at::Tensor& addend) {
+  const at::Tensor rows = x.contiguous(at::MemoryFormat::ChannelsLast).permute({0, 2, 3, 1});
+  return prepared_linear(rows, weight, bias, addend.defined() ? addend.permute({0, 2, 3, 1}) : addend).permute({0, 3, 1, 2});
+}
+
 }  // namespace attelier::nn

@@ -45,9 +45,6 @@ at::Tensor difference(const Addition& addition, at::Device device) {
   return addition.scale * at::matmul(up, down.flatten(1)).reshape(shape);
 }
 
-// Weights that prepare_for_inference() has sorted for the kernels are opaque.
-at::Tensor plain(const at::Tensor& weight) { return weight.is_mkldnn() ? weight.to_dense() : weight; }
-
 bool is_prepared(nn::Module& module) {
   const auto parameters = module.named_parameters();
   return std::any_of(parameters.begin(), parameters.end(), [](const nn::NamedParameter& entry) { return entry.parameter->value.defined() && entry.parameter->value.is_mkldnn(); });
@@ -109,7 +106,7 @@ AppliedLoras::AppliedLoras(const std::vector<LoraTarget>& targets, const std::ve
       at::Tensor& weight = place.weight().value;
       Change change{place, {}, {}};
       if (mode == LoraMode::kMerged) {
-        at::Tensor sum = plain(weight).to(at::kFloat);
+        at::Tensor sum = place.weight().dense().to(at::kFloat);
         for (const Addition& addition : additions) sum = sum + difference(addition, weight.device());
         change.original = weight;
         changes_.push_back(std::move(change));

@@ -68,10 +68,10 @@ SceneDescription random_scene(uint64_t seed) {
   SceneDescription scene;
   scene.place = static_cast<Place>(random() % 6);
   scene.daytime = static_cast<Daytime>(random() % 4);
-  scene.style = chance(random, 0.35) ? Style::kPlain : static_cast<Style>(random() % 6);
+  scene.style = chance(random, 0.5) ? Style::kPlain : static_cast<Style>(random() % 6);
   // Washes and hatching leave nothing to see of a night.
   if (scene.daytime == Daytime::kNight && (scene.style == Style::kWatercolour || scene.style == Style::kPencil)) scene.daytime = Daytime::kUnnamed;
-  const size_t count = chance(random, 0.6) ? 1 : 2;
+  const size_t count = chance(random, 0.7) ? 1 : 2;
   for (size_t i = 0; i < count; ++i) {
     SceneObject object;
     do {
@@ -79,8 +79,9 @@ SceneDescription random_scene(uint64_t seed) {
     } while ((object.thing == Thing::kBoat && scene.place != Place::kSea) || (i > 0 && object.thing == scene.objects[0].thing));
     const std::span<const Hue> hues = hues_of(object.thing);
     object.hue = hues[static_cast<size_t>(random() % hues.size())];
-    object.size = height_of(object.thing) * uniform(random, 0.8, 1.2);
-    object.x = count == 1 ? uniform(random, 0.3, 0.7) : i == 0 ? uniform(random, 0.2, 0.34) : uniform(random, 0.66, 0.8);
+    // A thing alone is the subject: large, and near the middle.
+    object.size = std::min(0.8, height_of(object.thing) * (count == 1 ? uniform(random, 1.2, 1.7) : uniform(random, 0.9, 1.25)));
+    object.x = count == 1 ? uniform(random, 0.38, 0.62) : i == 0 ? uniform(random, 0.2, 0.34) : uniform(random, 0.66, 0.8);
     scene.objects.push_back(object);
   }
   return scene;

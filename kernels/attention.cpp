@@ -16,7 +16,7 @@ at::Tensor plain_attention(const at::Tensor& q, const at::Tensor& k, const at::T
   if (cpu::takes(plain, q, k, v)) {
     plain.scale = scale;
     if (causal) plain.causal = Causal{};
-    return cpu::attention(plain, q, k, v, /*with_lse=*/false).o;
+    return cpu::attention(plain, q, k, v, {}).o;
   }
   const bool grouped = k.size(1) != q.size(1);
   if (q.is_cpu() && q.scalar_type() == at::kBFloat16 && at::GradMode::is_enabled() && (q.requires_grad() || k.requires_grad() || v.requires_grad())) {
@@ -32,16 +32,39 @@ at::Tensor plain_attention(const at::Tensor& q, const at::Tensor& k, const at::T
   return at::scaled_dot_product_attention(padded(q), padded(k), padded(v), {}, 0.0, causal, true_scale, grouped).slice(3, 0, v.size(3));
 }
 
+namespace {
+
+/// Whether two canonical forms of one control, without and with its probes, lead to the same computation of o.
+bool computes_the_same(const AttentionControl& bare, const AttentionControl& whole) {
+  return bare.renorm == whole.renorm && bare.combine == whole.combine && std::max<size_t>(1, bare.sources.size()) == std::max<size_t>(1, whole.sources.size());
+}
+
+/// The fused CPU kernels: o, L and the probes in one pass; in two where the smallest control that gives o does not give the probes.
+AttentionResult attention_on_cpu(const AttentionControl& control, const AttentionControl& bare, const at::Tensor& q, const at::Tensor& k, const at::Tensor& v) {
+  AttentionResult result;
+  if (control.probes.empty()) {
+    result = cpu::attention(bare, q, k, v, {.lse = !is_plain(bare)});
+  } else if (const AttentionControl whole = canonicalise(control); computes_the_same(bare, whole)) {
+    result = cpu::attention(whole, q, k, v, {.lse = true});
+  } else {
+    result = cpu::attention(bare, q, k, v, {});
+    result.probes = cpu::attention(whole, q, k, v, {.o = false}).probes;
+  }
+  // Gains that became a bias changed L, and under blend removed sources are missing from it.
+  if (control.renorm || control.combine == Combine::kBlend) result.lse = at::Tensor();
+  return result;
+}
+
+}  // namespace
+
 AttentionResult attention(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v, const AttentionControl& control) {
   validate(control, q, k, v);
   AttentionControl bare = control;
   bare.probes.clear();
   bare = canonicalise(std::move(bare));
   AttentionResult result;
-  if (cpu::takes(bare, q, k, v)) {
-    result = cpu::attention(bare, q, k, v, !is_plain(bare));
-    if (control.renorm || control.combine == Combine::kBlend) result.lse = at::Tensor();
-  } else if (is_plain(bare)) {
+  if (cpu::takes(bare, q, k, v)) return attention_on_cpu(control, bare, q, k, v);
+  if (is_plain(bare)) {
     result.o = plain_attention(q, k, v, bare.scale);
   } else if (const ResolvedCall call = resolve(bare, q, k, v); is_fusable(bare, call)) {
     FusedResult fused = fused_attention(bare, call);

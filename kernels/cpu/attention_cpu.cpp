@@ -3,6 +3,7 @@
 #include <ATen/Parallel.h>
 #include <ATen/core/grad_mode.h>
 
+#include <algorithm>
 #include <new>
 
 #include "kernels/cpu/binding.h"
@@ -57,13 +58,17 @@ bool takes(const AttentionControl& control, const at::Tensor& q, const at::Tenso
   return fits && q.is_cpu() && k.is_cpu() && v.is_cpu() && k.scalar_type() == type && v.scalar_type() == type && !wants_gradient(control, q, k, v);
 }
 
-AttentionResult attention(const AttentionControl& canonical, const at::Tensor& q, const at::Tensor& k, const at::Tensor& v, bool with_lse) {
+AttentionResult attention(const AttentionControl& canonical, const at::Tensor& q, const at::Tensor& k, const at::Tensor& v, Wanted wanted) {
   Binding binding(canonical, q, k, v);
+  const auto has_lse = [](const Probe& probe) { return probe.kind == ProbeKind::kLse; };
+  wanted.lse |= std::any_of(canonical.probes.begin(), canonical.probes.end(), has_lse);
   AttentionResult result;
-  result.o = at::empty({q.size(0), q.size(2), q.size(1), v.size(3)}, q.options()).transpose(1, 2);
-  if (with_lse) result.lse = at::empty({q.size(0), q.size(1), q.size(2)}, q.options().dtype(at::kFloat));
+  if (wanted.o) result.o = at::empty({q.size(0), q.size(2), q.size(1), v.size(3)}, q.options()).transpose(1, 2);
+  if (wanted.lse) result.lse = at::empty({q.size(0), q.size(1), q.size(2)}, q.options().dtype(at::kFloat));
   binding.set_outputs(result.o, result.lse);
+  binding.set_probes(canonical.probes);
   run(binding.call());
+  for (const auto& probe : binding.probes()) result.probes.push_back(probe.result(result.lse));
   return result;
 }
 

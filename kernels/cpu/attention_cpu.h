@@ -9,8 +9,13 @@ namespace attelier::kernels::cpu {
 /// True when these tensors are for the CPU kernels: on the CPU, of a supported dtype, and no gradient is wanted of anything in the call.
 bool takes(const AttentionControl& control, const at::Tensor& q, const at::Tensor& k, const at::Tensor& v);
 
-/// o [B,H,Lq,Dv] in q's dtype, laid out as [B,Lq,H,Dv] in memory so that joining the heads copies nothing; lse when asked for. `canonical` must have passed
-/// validate() for these tensors; its probes are left out.
-AttentionResult attention(const AttentionControl& canonical, const at::Tensor& q, const at::Tensor& k, const at::Tensor& v, bool with_lse);
+/// What a call is to return besides its probes.
+struct Wanted {
+  bool o = true, lse = false;
+};
+
+/// The control as it is: `canonical` must have passed validate() for these tensors. o [B,H,Lq,Dv] in q's dtype is laid out as [B,Lq,H,Dv] in memory, so that
+/// joining the heads copies nothing. Probes change no bit of o. Two runs are equal bit for bit, and the number of threads changes nothing.
+AttentionResult attention(const AttentionControl& canonical, const at::Tensor& q, const at::Tensor& k, const at::Tensor& v, Wanted wanted);
 
 }  // namespace attelier::kernels::cpu

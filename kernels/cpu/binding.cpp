@@ -1,5 +1,6 @@
 #include "kernels/cpu/binding.h"
 
+#include <algorithm>
 #include <cmath>
 
 namespace attelier::kernels::cpu {
@@ -110,13 +111,25 @@ void Binding::bind_redistribution(const AttentionControl& control) {
 }
 
 void Binding::set_outputs(const at::Tensor& o, const at::Tensor& lse) {
-  call_.o = o.data_ptr();
-  call_.o_batch = o.stride(0);
-  call_.o_head = o.stride(1);
-  call_.o_row = o.stride(2);
+  if (o.defined()) {
+    call_.o = o.data_ptr();
+    call_.o_batch = o.stride(0);
+    call_.o_head = o.stride(1);
+    call_.o_row = o.stride(2);
+  }
   if (lse.defined()) call_.lse = lse.data_ptr<float>();
   tensors_.push_back(o);
   tensors_.push_back(lse);
+}
+
+void Binding::set_probes(const std::vector<Probe>& probes) {
+  // Enough tasks for many threads, and few partial column sums.
+  constexpr int64_t kTasks = 32, kRowsPerTask = 96;
+  call_.groups = std::clamp<int64_t>(kTasks / call_.batches, 1, std::max<int64_t>(1, call_.rows / kRowsPerTask));
+  for (const Probe& probe : probes) {
+    const ProbeBinding& bound = probes_.emplace_back(probe, call_, call_.groups);
+    if (!bound.is_lse()) call_.probes[call_.probe_count++] = bound.view();
+  }
 }
 
 }  // namespace attelier::kernels::cpu

@@ -4,7 +4,7 @@
 #include <deque>
 
 #include "kernels/attention.h"
-#include "kernels/cpu/call.h"
+#include "kernels/cpu/probe_binding.h"
 
 namespace attelier::kernels::cpu {
 
@@ -14,8 +14,10 @@ class Binding {
   Binding(const AttentionControl& canonical, const at::Tensor& q, const at::Tensor& k, const at::Tensor& v);
   Binding(const Binding&) = delete;
 
-  /// o [B,H,Lq,Dv] with a dense last dimension; lse float32 [B,H,Lq] contiguous, or undefined.
+  /// o [B,H,Lq,Dv] with a dense last dimension, lse float32 [B,H,Lq] contiguous; undefined where not wanted.
   void set_outputs(const at::Tensor& o, const at::Tensor& lse);
+  void set_probes(const std::vector<Probe>& probes);
+  const std::deque<ProbeBinding>& probes() const { return probes_; }
   const Call& call() const { return call_; }
 
  private:
@@ -30,6 +32,7 @@ class Binding {
   std::deque<std::vector<float>> floats_;
   std::deque<std::vector<int64_t>> integers_;
   std::deque<std::vector<uint8_t>> flags_;
+  std::deque<ProbeBinding> probes_;
 };
 
 }  // namespace attelier::kernels::cpu

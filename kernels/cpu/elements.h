@@ -6,9 +6,14 @@
 
 namespace attelier::kernels::cpu::ATTELIER_CPU_LEVEL {
 
-inline constexpr float kLog2E = 1.44269504088896341f;
-inline constexpr float kLn2 = 0.693147180559945309f;
 inline constexpr float kInfinity = __builtin_inff();
+
+// float16 in memory. Clang knows _Float16 only on machines that compute in it.
+#ifdef __clang__
+using Half = __fp16;
+#else
+using Half = _Float16;
+#endif
 
 ATTELIER_INLINE float float_of_bfloat16(uint16_t bits) { return __builtin_bit_cast(float, static_cast<uint32_t>(bits) << 16); }
 
@@ -31,7 +36,7 @@ inline void to_floats(const void* in, Element element, int64_t n, float* out) {
     const auto* bits = static_cast<const uint16_t*>(in);
     for (int64_t i = 0; i < n; ++i) out[i] = float_of_bfloat16(bits[i]);
   } else {
-    const auto* half = static_cast<const _Float16*>(in);
+    const auto* half = static_cast<const Half*>(in);
     for (int64_t i = 0; i < n; ++i) out[i] = static_cast<float>(half[i]);
   }
 }
@@ -44,8 +49,8 @@ inline void from_floats(const float* in, Element element, int64_t n, void* out) 
     auto* bits = static_cast<uint16_t*>(out);
     for (int64_t i = 0; i < n; ++i) bits[i] = bfloat16_of_float(in[i]);
   } else {
-    auto* half = static_cast<_Float16*>(out);
-    for (int64_t i = 0; i < n; ++i) half[i] = static_cast<_Float16>(in[i]);
+    auto* half = static_cast<Half*>(out);
+    for (int64_t i = 0; i < n; ++i) half[i] = static_cast<Half>(in[i]);
   }
 }
 

@@ -10,7 +10,7 @@ namespace attelier::kernels::cpu::ATTELIER_CPU_LEVEL {
 /// Per query of a strip and segment, [segments][kStrip].
 struct Coefficients {
   float output[kClasses * kStrip];  // O = sum over segments of output * (the strip's o)
-  float pre[kClasses * kStrip];     // P = pre * 2^(z log2(e) - highest)
+  float pre[kClasses * kStrip];     // P = pre * exp(z - highest)
   float post[kClasses * kStrip];    // P' = post * gain * the same
 };
 
@@ -52,7 +52,7 @@ inline void coefficients_of_classes(const Call& c, const Strip& strip, const Vis
     for (int k = 0; k < kClasses; ++k) top = strip.highest[k * kStrip + i] > top ? strip.highest[k * kStrip + i] : top;
     for (int k = 0; k < kClasses; ++k) {
       const float highest = strip.highest[k * kStrip + i];
-      out.pre[k * kStrip + i] = highest == -kInfinity ? 0 : std::exp2(highest - top);
+      out.pre[k * kStrip + i] = highest == -kInfinity ? 0 : std::exp(highest - top);
       mass[k] = strip.sum[k * kStrip + i] * out.pre[k * kStrip + i];
       total += mass[k];
     }
@@ -86,8 +86,8 @@ inline void write_lse(const Call& c, const Strip& strip) {
     float top = -kInfinity, sum = 0;
     for (int s = 0; s < segments; ++s) top = strip.highest[s * kStrip + i] > top ? strip.highest[s * kStrip + i] : top;
     for (int s = 0; s < segments; ++s)
-      if (strip.highest[s * kStrip + i] != -kInfinity) sum += strip.sum[s * kStrip + i] * std::exp2(strip.highest[s * kStrip + i] - top);
-    lse[i] = top == -kInfinity ? -kInfinity : kLn2 * (top + std::log2(sum));
+      if (strip.highest[s * kStrip + i] != -kInfinity) sum += strip.sum[s * kStrip + i] * std::exp(strip.highest[s * kStrip + i] - top);
+    lse[i] = top == -kInfinity ? -kInfinity : top + std::log(sum);
   }
 }
 
@@ -115,6 +115,7 @@ inline void write_outputs(const Call& c, Strip& strip, const Coefficients& coeff
 }
 
 inline void finish(const Call& c, Strip& strip, const VisualCount& count, Coefficients& coefficients) {
+  if (strip.rows < kStrip) coefficients = {};  // lanes without a query
   if (c.visual.on) coefficients_of_classes(c, strip, count, coefficients);
   else coefficients_of_sources(c, strip, coefficients);
   if (c.lse) write_lse(c, strip);

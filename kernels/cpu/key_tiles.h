@@ -17,7 +17,7 @@ struct KeyTile {
   int64_t first_column, last_column;  // smallest and largest
   const Word* k[kTileKeys];           // rows of words; filled up to a multiple of kHeld
   const Word* v[kTileKeys];           // rows of words; of pairs of keys for PairProduct
-  float scale[kTileKeys], bias[kTileKeys];  // z log2(e) = scale s + bias
+  float scale[kTileKeys], bias[kTileKeys];  // z = scale s + bias
   float gain[kTileKeys];
   int32_t column[kTileKeys];
   uint8_t key_class[kTileKeys];
@@ -29,7 +29,7 @@ ATTELIER_INLINE int segment_count(const Call& c) { return c.visual.on ? kClasses
 class KeyScanner {
  public:
   KeyScanner(const Call& call, int64_t b, int64_t h)
-      : call_(call), b_(b), h_(h), scale_(call.scales[h * call.scale_stride] * kLog2E), class_gain_(call.class_gain ? call.class_gain + h * call.class_gain_stride : nullptr) {}
+      : call_(call), b_(b), h_(h), scale_(call.scales[h * call.scale_stride]), class_gain_(call.class_gain ? call.class_gain + h * call.class_gain_stride : nullptr) {}
 
   /// The next keys; false when all have been seen.
   bool next(KeyTile& tile) {
@@ -69,7 +69,7 @@ class KeyScanner {
     for (; j < s.length && n < kTileKeys; ++j) {
       const uint8_t key_class = classes ? classes[j * s.class_key] : 0;
       if (call_.visual.on && key_class != segment_) continue;
-      const float shift = bias ? (bias[j * s.bias.item] + added) * kLog2E : added * kLog2E;
+      const float shift = bias ? bias[j * s.bias.item] + added : added;
       if (shift == -kInfinity) continue;
       tile.k[n] = reinterpret_cast<const Word*>(k + j * s.k.row * size);
       tile.v[n] = reinterpret_cast<const Word*>(v + j * s.v.row * size);

@@ -10,8 +10,8 @@ struct Strip {
   int vectors;                // those that hold a query
   bool started[kClasses];     // per segment: whether o holds something
   Word* q;                    // [depth words][kStrip]
-  float* highest;             // [segments][kStrip]: largest z log2(e) so far
-  float* sum;                 // [segments][kStrip]: sum of 2^(z log2(e) - highest)
+  float* highest;             // [segments][kStrip]: largest z so far
+  float* sum;                 // [segments][kStrip]: sum of exp(z - highest)
   float* gained_sum;          // the same times the gains; only with renorm
   Word* o;                    // [segments][Dv][kStrip]: the sum of values with those weights
 };
@@ -84,7 +84,7 @@ inline void edit_scores(const Call& c, const KeyTile& tile, const Strip& strip, 
       const float* row = c.pair_bias.data + strip.h * c.pair_bias.head + (strip.first + i) * c.pair_bias.batch;
       for (int64_t n = 0; n < tile.count; ++n) {
         const float bias = row[tile.column[n] * c.pair_bias.item];
-        z[n * kStrip + i] = bias == -kInfinity ? -kInfinity : z[n * kStrip + i] + bias * kLog2E;
+        z[n * kStrip + i] = bias == -kInfinity ? -kInfinity : z[n * kStrip + i] + bias;
       }
     }
   for (int v = 0; v < kVectors; ++v) {
@@ -103,7 +103,7 @@ inline void edit_scores(const Call& c, const KeyTile& tile, const Strip& strip, 
   }
 }
 
-/// z -> 2^(z - highest), times the gains for the product with the values; raises the sums. `captured`, when given, receives the weights without gains.
+/// z -> exp(z - highest), times the gains for the product with the values; raises the sums. `captured`, when given, receives the weights without gains.
 template <typename Product, int kVectors, bool kGain, bool kCapture>
 inline void weigh(const KeyTile& tile, const Vector* highest, const StepScratch& scratch, float* captured, Vector* sum, Vector* gained_sum) {
   for (int64_t n = 0; n < tile.count; n += 2) {
@@ -113,7 +113,7 @@ inline void weigh(const KeyTile& tile, const Vector* highest, const StepScratch&
 #pragma GCC unroll 2
       for (int i = 0; i < 2; ++i) {
         float* const z = scratch.z + (n + i) * kStrip + v * kLanes;
-        Vector p = exp2_of_nonpositive(load(z) - highest[v]);
+        Vector p = exp_of_nonpositive(load(z) - highest[v]);
         sum[v] += p;
         if constexpr (kCapture) store(captured + (n + i) * kStrip + v * kLanes, p);
         if constexpr (kGain) {
@@ -144,7 +144,7 @@ inline void step(const Call& c, const KeyTile& tile, Strip& strip, const StepScr
     before[v] = load(strip.highest + i);
     const Vector raised = maximum(before[v], highest[v]);
     highest[v] = raised == -kInfinity ? Vector{} : raised;  // -inf - -inf is NaN
-    factor[v] = exp2_of_nonpositive(before[v] - highest[v]);
+    factor[v] = exp_of_nonpositive(before[v] - highest[v]);
     sum[v] = load(strip.sum + i) * factor[v];
     gained_sum[v] = c.renorm ? load(strip.gained_sum + i) * factor[v] : Vector{};
     store(strip.highest + i, raised);
@@ -161,6 +161,7 @@ inline void step(const Call& c, const KeyTile& tile, Strip& strip, const StepScr
     store(strip.sum + at + v * kLanes, sum[v]);
     if (c.renorm) store(strip.gained_sum + at + v * kLanes, gained_sum[v]);
   }
+  if (c.o == nullptr) return;
   Word* const o = strip.o + tile.segment * c.value_depth * kStrip;
   if constexpr (Product::kPairs) all_outputs<Product, kVectors>(tile.v, c.value_depth, (tile.count + 1) / 2, scratch.pairs, o, factor, !strip.started[tile.segment]);
   else all_outputs<Product, kVectors>(tile.v, c.value_depth, tile.count, scratch.z, o, factor, !strip.started[tile.segment]);

@@ -1,7 +1,7 @@
 // How a call falls into independent tasks, the scratch memory of a task, and its run.
 #pragma once
 
-#include "kernels/cpu/finish.h"
+#include "kernels/cpu/capture.h"
 
 namespace attelier::kernels::cpu::ATTELIER_CPU_LEVEL {
 
@@ -43,6 +43,7 @@ struct Workspace {
   StepScratch scratch;
   Word *k_words, *v_words;
   float* staging;
+  Capture capture;  // with probes
 
   Workspace(const Call& c, Carver& carver) {
     const int64_t count = block_strips(c);
@@ -63,6 +64,21 @@ struct Workspace {
     k_words = carver.take<Word>(kTileKeys * c.depth);
     v_words = carver.take<Word>(kTileKeys * c.value_depth);
     staging = carver.take<float>((kLanes + 1) * (c.depth + 1));
+    capture = {};
+    if (c.probe_count == 0) return;
+    const int64_t tiles = maximum_tiles(c), slots = maximum_slots(c);
+    capture.tiles = carver.take<CapturedTile>(tiles);
+    capture.weights = carver.take<float>(slots * kStrip);
+    capture.highest = carver.take<float>(tiles * kStrip);
+    capture.pre = carver.take<float>(tiles * kStrip);
+    capture.post = carver.take<float>(tiles * kStrip);
+    capture.gain = carver.take<float>(slots);
+    capture.column = carver.take<int32_t>(slots);
+    capture.key_class = carver.take<uint8_t>(slots);
+    capture.slot_of_column = carver.take<int32_t>(c.keys);
+    capture.tile_of_slot = carver.take<int32_t>(slots);
+    for (int p = 0; p < c.probe_count; ++p)
+      if (c.probes[p].reading == Reading::kTopk) capture.rows[p] = carver.take<float>(kStrip * c.keys);
   }
 };
 
@@ -90,9 +106,47 @@ inline void run_block(const Call& c, int64_t b, int64_t h, const int64_t* firsts
   for (int64_t i = 0; i < count; ++i) finish(c, space.strips[i], visual, *space.coefficients);
 }
 
+/// One strip over all keys, with its probes.
+template <typename Product>
+inline void run_captured(const Call& c, int64_t b, int64_t h, int64_t first, int64_t group, const VisualCount& visual, Workspace& space) {
+  Strip& strip = space.strips[0];
+  Capture& capture = space.capture;
+  place<Product>(c, strip, b, h, first, space.staging);
+  clear(c, capture);
+  KeyScanner keys(c, b, h);
+  while (keys.next(*space.tile)) {
+    if (hides_all(c, *space.tile, strip)) continue;
+    prepare<Product>(c, *space.tile, space.k_words, space.v_words);
+    const CapturedTile& tile = add_tile(*space.tile, capture);
+    step<Product>(c, *space.tile, strip, space.scratch, capture.weights + tile.begin * kStrip, capture.highest + (capture.tile_count - 1) * kStrip);
+  }
+  finish(c, strip, visual, *space.coefficients);
+  set_factors(strip, *space.coefficients, capture);
+  read_probes(c, strip, capture, group);
+}
+
+/// One group of queries of one batch row, over all heads: sums over heads and queries are made in one order, whatever the threads.
+template <typename Product>
+inline void run_group(const Call& c, int64_t b, int64_t group, const VisualCount& visual, Workspace& space) {
+  const int64_t strips = parts(c.rows, kStrip), begin = strips * group / c.groups, end = strips * (group + 1) / c.groups, block = block_strips(c);
+  for (int64_t h = 0; h < c.heads && (c.o || c.lse); ++h) {
+    int64_t firsts[kMaximumStrips], count = 0;
+    for (int64_t s = begin; s < end; ++s) {
+      if (!is_captured(c, h, s * kStrip)) firsts[count++] = s * kStrip;
+      if (count == block || (s + 1 == end && count > 0)) {
+        run_block<Product>(c, b, h, firsts, count, visual, space);
+        count = 0;
+      }
+    }
+  }
+  for (int64_t s = begin; s < end; ++s)
+    for (int64_t h = 0; h < c.heads; ++h)
+      if (is_captured(c, h, s * kStrip)) run_captured<Product>(c, b, h, s * kStrip, group, visual, space);
+}
+
 inline int64_t blocks_per_head(const Call& c) { return parts(c.rows, block_strips(c) * kStrip); }
 
-inline int64_t task_count(const Call& c) { return c.batches * c.heads * blocks_per_head(c); }
+inline int64_t task_count(const Call& c) { return c.probe_count > 0 ? c.batches * c.groups : c.batches * c.heads * blocks_per_head(c); }
 
 inline int64_t workspace_bytes(const Call& c) {
   Carver carver(nullptr);
@@ -105,7 +159,11 @@ inline void run_tasks(const Call& c, int64_t begin, int64_t end, void* memory) {
   Carver carver(memory);
   Workspace space(c, carver);
   const int64_t blocks = blocks_per_head(c), strips = block_strips(c);
-  for (int64_t task = begin; task < end; ++task) {
+  for (int64_t task = begin; task < end && c.probe_count > 0; ++task) {
+    const int64_t b = task / c.groups;
+    run_group<Product>(c, b, task % c.groups, c.visual.on ? count_visual_keys(c, b) : VisualCount{}, space);
+  }
+  for (int64_t task = begin; task < end && c.probe_count == 0; ++task) {
     const int64_t b = task / blocks / c.heads, h = task / blocks % c.heads;
     int64_t firsts[kMaximumStrips], count = 0;
     for (int64_t first = task % blocks * strips * kStrip; count < strips && first < c.rows; first += kStrip) firsts[count++] = first;

@@ -8,6 +8,7 @@
 
 #include <cstdint>
 #include <cstring>
+#include <utility>
 
 #ifdef __AVX2__
 #include <immintrin.h>
@@ -69,11 +70,12 @@ ATTELIER_INLINE float sum_of_lanes(Vector x) {
   return lanes[0];
 }
 
-/// 2^x for x <= 0, within 3 ulp; 0 below 2^-126, so 0 for -inf.
-ATTELIER_INLINE Vector exp2_of_nonpositive(Vector x) {
-  const Vector magic = splat(12582912.0f);  // 1.5 * 2^23: adding it rounds to an integer, which the low bits then hold
-  const Vector shifted = x + magic;
-  const Vector f = x - (shifted - magic);  // in [-1/2, 1/2]
+/// e^x for x <= 0, within 3 ulp near 0; 0 below 2^-126, so 0 for -inf.
+ATTELIER_INLINE Vector exp_of_nonpositive(Vector x) {
+  constexpr float kLog2E = 1.44269504088896341f;
+  constexpr float kMagic = 12582912.0f;  // 1.5 * 2^23: adding it rounds to an integer, which the low bits then hold
+  const Vector shifted = x * kLog2E + kMagic;
+  const Vector f = x * kLog2E - (shifted - kMagic);  // in [-1/2, 1/2]
   // Minimax polynomial of 2^f of degree 5 with p(0) = 1: relative error 9e-8, with rounding 1.6e-7.
   Vector p = f * 1.32647273e-3f + 9.67151270e-3f;
   p = p * f + 5.55073374e-2f;
@@ -81,7 +83,7 @@ ATTELIER_INLINE Vector exp2_of_nonpositive(Vector x) {
   p = p * f + 6.93146978e-1f;
   p = p * f + 1.0f;
   const Vector scaled = as_floats(as_integers(p) + (as_integers(shifted) << 23));
-  return x < -126.0f ? Vector{} : scaled;
+  return x < -87.33f ? Vector{} : scaled;
 }
 
 /// The upper halves of the floats after rounding to nearest even: bf16 numbers, in the low half of each lane.
@@ -116,20 +118,26 @@ struct PairProduct {
 };
 #endif
 
+// Rows a and b of a round: `low` keeps a's half of every pair of kDistance lanes and fetches b's, `high` the other way round.
+template <int kDistance, int... kLane>
+ATTELIER_INLINE Vector exchange_low(Vector a, Vector b, std::integer_sequence<int, kLane...>) {
+  return __builtin_shufflevector(a, b, (kLane & kDistance ? kLanes + kLane - kDistance : kLane)...);
+}
+template <int kDistance, int... kLane>
+ATTELIER_INLINE Vector exchange_high(Vector a, Vector b, std::integer_sequence<int, kLane...>) {
+  return __builtin_shufflevector(a, b, (kLane & kDistance ? kLanes + kLane : kLane + kDistance)...);
+}
+
 /// Transposes kLanes vectors in place: log2(kLanes) rounds of exchanges between rows a power of two apart.
 template <int kDistance>
 ATTELIER_INLINE void transpose_round(Vector* rows) {
-  Integers low, high;
-  for (int i = 0; i < kLanes; ++i) {
-    low[i] = i & kDistance ? kLanes + i - kDistance : i;
-    high[i] = i & kDistance ? kLanes + i : i + kDistance;
-  }
+  using Lanes = std::make_integer_sequence<int, kLanes>;
 #pragma GCC unroll 16
   for (int i = 0; i < kLanes; ++i) {
     if (i & kDistance) continue;
     const Vector a = rows[i], b = rows[i + kDistance];
-    rows[i] = __builtin_shuffle(a, b, low);
-    rows[i + kDistance] = __builtin_shuffle(a, b, high);
+    rows[i] = exchange_low<kDistance>(a, b, Lanes());
+    rows[i + kDistance] = exchange_high<kDistance>(a, b, Lanes());
   }
 }
 

@@ -1,0 +1,240 @@
+// Probes. A strip whose probabilities somebody wants keeps its weights exp(z - highest) of every tile, kStrip floats a key; once the softmax is
+// complete a factor per tile and query turns them into P or P', and the readers below reduce them. Nothing is computed twice, and o is not touched.
+#pragma once
+
+#include "kernels/cpu/finish.h"
+
+namespace attelier::kernels::cpu::ATTELIER_CPU_LEVEL {
+
+struct CapturedTile {
+  int64_t begin, count;  // slots
+  int segment;
+};
+
+/// The weights of one strip over all keys. A slot is a key in the order of the tiles; after an odd tile one slot stays empty.
+struct Capture {
+  int64_t tile_count;
+  CapturedTile* tiles;
+  float* weights;  // [slots][kStrip]
+  float* highest;  // [tiles][kStrip]: what the weights of a tile are relative to
+  float *pre, *post;  // [tiles][kStrip]: factors to P, and to P' without the gain of the key
+  float* gain;     // [slots]
+  int32_t* column;
+  uint8_t* key_class;
+  int32_t* slot_of_column;  // [Lk], -1 where a key was hidden
+  int32_t* tile_of_slot;
+  float* rows[kProbes];  // [kStrip][Lk] for each kTopk, which may run over several heads
+};
+
+ATTELIER_INLINE int64_t maximum_tiles(const Call& c) { return parts(c.keys, kTileKeys) + kClasses; }
+ATTELIER_INLINE int64_t maximum_slots(const Call& c) { return c.keys + maximum_tiles(c); }
+
+ATTELIER_INLINE bool reads_row(const ProbeView& probe, int64_t row) { return probe.row_slot[row] >= 0; }
+
+/// Whether a probe wants something of this head and these queries.
+inline bool is_captured(const Call& c, int64_t h, int64_t first) {
+  const int64_t end = smaller(first + kStrip, c.rows);
+  for (int p = 0; p < c.probe_count; ++p)
+    if (c.probes[p].head_slot[h] >= 0)
+      for (int64_t r = first; r < end; ++r)
+        if (reads_row(c.probes[p], r)) return true;
+  return false;
+}
+
+inline void clear(const Call& c, Capture& capture) {
+  capture.tile_count = 0;
+  for (int64_t j = 0; j < c.keys; ++j) capture.slot_of_column[j] = -1;
+}
+
+/// Registers a tile that is about to be stepped over; its weights go to capture.weights + begin * kStrip.
+inline CapturedTile& add_tile(const KeyTile& tile, Capture& capture) {
+  const int64_t t = capture.tile_count++;
+  CapturedTile& added = capture.tiles[t];
+  added.begin = 0;
+  if (t > 0) added.begin = capture.tiles[t - 1].begin + parts(capture.tiles[t - 1].count, 2) * 2;
+  added.count = tile.count;
+  added.segment = tile.segment;
+  for (int64_t n = 0; n < tile.count; ++n) {
+    const int64_t slot = added.begin + n;
+    capture.gain[slot] = tile.gain[n];
+    capture.column[slot] = tile.column[n];
+    capture.key_class[slot] = tile.key_class[n];
+    capture.tile_of_slot[slot] = static_cast<int32_t>(t);
+    capture.slot_of_column[tile.column[n]] = static_cast<int32_t>(slot);
+  }
+  return added;
+}
+
+/// After finish(): the factors of every tile.
+inline void set_factors(const Strip& strip, const Coefficients& coefficients, Capture& capture) {
+  for (int64_t t = 0; t < capture.tile_count; ++t) {
+    const int64_t at = capture.tiles[t].segment * kStrip;
+    for (int v = 0; v < kStripVectors; ++v) {
+      const int64_t i = v * kLanes;
+      // A tile that hid everything from a query has weights of 0 relative to 0, which may lie above the final maximum.
+      const Vector x = load(capture.highest + t * kStrip + i) - load(strip.highest + at + i);
+      const Vector share = exp_of_nonpositive(x > 0.0f ? Vector{} : x);
+      store(capture.pre + t * kStrip + i, share * load(coefficients.pre + at + i));
+      store(capture.post + t * kStrip + i, share * load(coefficients.post + at + i));
+    }
+  }
+}
+
+/// P or P' of up to kLanes slots from `slot` on, all of one tile, for the queries of vector v: afterwards rows[lane] holds consecutive slots.
+ATTELIER_INLINE void read_block(const Capture& capture, int64_t tile, int64_t slot, int64_t count, int v, bool post, Vector* rows) {
+  const Vector factor = load((post ? capture.post : capture.pre) + tile * kStrip + v * kLanes);
+  for (int64_t i = 0; i < kLanes; ++i) {
+    rows[i] = Vector{};
+    if (i < count) rows[i] = load(capture.weights + (slot + i) * kStrip + v * kLanes) * (post ? factor * capture.gain[slot + i] : factor);
+  }
+  transpose(rows);
+}
+
+/// Adds weight * P of each wanted query to its row over all columns; target[i] is where query i of the strip goes, null = nowhere.
+inline void add_to_rows(const Strip& strip, const Capture& capture, bool post, float weight, float* const* target) {
+  for (int64_t t = 0; t < capture.tile_count; ++t) {
+    const CapturedTile& tile = capture.tiles[t];
+    for (int64_t n = 0; n < tile.count; n += kLanes) {
+      const int64_t slot = tile.begin + n, count = smaller(kLanes, tile.count - n);
+      const int32_t* column = capture.column + slot;
+      const bool dense = count == kLanes && column[kLanes - 1] - column[0] == kLanes - 1;
+      for (int v = 0; v < strip.vectors; ++v) {
+        Vector block[kLanes];
+        read_block(capture, t, slot, count, v, post, block);
+        for (int64_t i = 0; i < smaller(kLanes, strip.rows - v * kLanes); ++i) {
+          float* const row = target[v * kLanes + i];
+          if (row == nullptr) continue;
+          if (dense) {
+            store(row + column[0], load(row + column[0]) + block[i] * weight);
+            continue;
+          }
+          for (int64_t j = 0; j < count; ++j) row[column[j]] += block[i][j] * weight;
+        }
+      }
+    }
+  }
+}
+
+/// Where each query of the strip goes in the probe's value.
+inline void rows_of_value(const ProbeView& probe, const Strip& strip, float** target) {
+  const int64_t head = probe.reduce ? 0 : probe.head_slot[strip.h];
+  for (int64_t i = 0; i < strip.rows; ++i) {
+    const int64_t slot = probe.row_slot[strip.first + i];
+    target[i] = slot < 0 ? nullptr : probe.value + ((strip.b * probe.heads + head) * probe.rows + slot) * probe.width;
+  }
+}
+
+inline void read_class_mass(const ProbeView& probe, const Strip& strip, const Capture& capture, float weight) {
+  Vector mass[kClasses][kStripVectors] = {};
+  for (int64_t t = 0; t < capture.tile_count; ++t) {
+    const CapturedTile& tile = capture.tiles[t];
+    Vector part[kClasses][kStripVectors] = {};
+    for (int64_t slot = tile.begin; slot < tile.begin + tile.count; ++slot)
+      for (int v = 0; v < strip.vectors; ++v)
+        part[capture.key_class[slot]][v] += load(capture.weights + slot * kStrip + v * kLanes) * (probe.post ? capture.gain[slot] : 1.0f);
+    for (int k = 0; k < kClasses; ++k)
+      for (int v = 0; v < strip.vectors; ++v) mass[k][v] += part[k][v] * load((probe.post ? capture.post : capture.pre) + t * kStrip + v * kLanes);
+  }
+  float* target[kStrip];
+  rows_of_value(probe, strip, target);
+  for (int64_t i = 0; i < strip.rows; ++i)
+    if (target[i])
+      for (int k = 0; k < kClasses; ++k) target[i][k] += weight * mass[k][i / kLanes][i % kLanes];
+}
+
+inline void read_keys(const ProbeView& probe, const Strip& strip, const Capture& capture, float weight) {
+  float* target[kStrip];
+  rows_of_value(probe, strip, target);
+  for (int64_t j = 0; j < probe.width; ++j) {
+    const int64_t slot = capture.slot_of_column[probe.keys[j]];
+    if (slot < 0) continue;
+    const float* factor = (probe.post ? capture.post : capture.pre) + capture.tile_of_slot[slot] * kStrip;
+    const float gain = weight * (probe.post ? capture.gain[slot] : 1);
+    for (int64_t i = 0; i < strip.rows; ++i)
+      if (target[i]) target[i][j] += capture.weights[slot * kStrip + i] * factor[i] * gain;
+  }
+}
+
+inline void read_column_sums(const ProbeView& probe, const Strip& strip, const Capture& capture, int64_t groups, int64_t group, float weight) {
+  float* const sums = probe.value + ((strip.b * groups + group) * probe.heads + (probe.reduce ? 0 : probe.head_slot[strip.h])) * probe.width;
+  float row_weight[kStrip] = {};
+  for (int64_t i = 0; i < strip.rows; ++i) {
+    const int64_t r = strip.first + i;
+    if (reads_row(probe, r)) row_weight[i] = weight * probe.row_weight.data[strip.b * probe.row_weight.batch + r * probe.row_weight.item];
+  }
+  for (int64_t t = 0; t < capture.tile_count; ++t) {
+    const CapturedTile& tile = capture.tiles[t];
+    Vector factor[kStripVectors];
+    for (int v = 0; v < kStripVectors; ++v) factor[v] = load((probe.post ? capture.post : capture.pre) + t * kStrip + v * kLanes) * load(row_weight + v * kLanes);
+    for (int64_t n = 0; n < tile.count; n += kLanes) {
+      const int64_t slot = tile.begin + n, count = smaller(kLanes, tile.count - n);
+      Vector block[kLanes];
+      for (int64_t i = 0; i < kLanes; ++i) {
+        block[i] = Vector{};
+        if (i < count)
+          for (int v = 0; v < strip.vectors; ++v) block[i] += load(capture.weights + (slot + i) * kStrip + v * kLanes) * factor[v];
+      }
+      transpose(block);
+      Vector total = {};
+      for (int i = 0; i < kLanes; ++i) total += block[i];
+      for (int64_t i = 0; i < count; ++i) sums[capture.column[slot + i]] += total[i] * (probe.post ? capture.gain[slot + i] : 1);
+    }
+  }
+}
+
+/// The k largest of a row, larger values first, equal ones by column.
+inline void pick_largest(const float* row, int64_t n, int64_t k, float* value, int64_t* index) {
+  for (int64_t i = 0; i < k; ++i) {
+    value[i] = -kInfinity;
+    index[i] = 0;
+  }
+  for (int64_t j = 0; j < n; ++j) {
+    if (!(row[j] > value[k - 1])) continue;
+    int64_t i = k - 1;
+    for (; i > 0 && row[j] > value[i - 1]; --i) {
+      value[i] = value[i - 1];
+      index[i] = index[i - 1];
+    }
+    value[i] = row[j];
+    index[i] = j;
+  }
+}
+
+/// Adds the strip to the rows of a kTopk probe, and picks from them when this was the last of the heads that they sum.
+inline void read_topk(const Call& c, const ProbeView& probe, const Strip& strip, const Capture& capture, float* rows, float weight) {
+  bool first_head = true, last_head = true;
+  for (int64_t h = 0; probe.reduce && h < c.heads; ++h) {
+    first_head &= probe.head_slot[h] < 0 || h >= strip.h;
+    last_head &= probe.head_slot[h] < 0 || h <= strip.h;
+  }
+  if (first_head) std::memset(rows, 0, static_cast<size_t>(kStrip * c.keys) * 4);
+  float *target[kStrip], *value[kStrip];
+  rows_of_value(probe, strip, value);
+  for (int64_t i = 0; i < strip.rows; ++i) target[i] = value[i] ? rows + i * c.keys : nullptr;
+  add_to_rows(strip, capture, probe.post, weight, target);
+  if (!last_head) return;
+  for (int64_t i = 0; i < strip.rows; ++i)
+    if (target[i]) pick_largest(target[i], c.keys, probe.width, value[i], probe.index + (value[i] - probe.value));
+}
+
+/// All probes that want something of this strip.
+inline void read_probes(const Call& c, const Strip& strip, const Capture& capture, int64_t group) {
+  for (int p = 0; p < c.probe_count; ++p) {
+    const ProbeView& probe = c.probes[p];
+    if (probe.head_slot[strip.h] < 0) continue;
+    const float weight = probe.reduce ? probe.head_weight[strip.h] : 1;
+    switch (probe.reading) {
+      case Reading::kClassMass: read_class_mass(probe, strip, capture, weight); break;
+      case Reading::kKeys: read_keys(probe, strip, capture, weight); break;
+      case Reading::kColSum: read_column_sums(probe, strip, capture, c.groups, group, weight); break;
+      case Reading::kTopk: read_topk(c, probe, strip, capture, capture.rows[p], weight); break;
+      case Reading::kRows: {
+        float* target[kStrip];
+        rows_of_value(probe, strip, target);
+        add_to_rows(strip, capture, probe.post, weight, target);
+      }
+    }
+  }
+}
+
+}  // namespace attelier::kernels::cpu::ATTELIER_CPU_LEVEL

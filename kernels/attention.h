@@ -122,12 +122,14 @@ AttentionControl canonicalise(AttentionControl control);
 /// True when a canonical control asks for nothing but plain attention with its scale.
 bool is_plain(const AttentionControl& canonical);
 
-/// softmax(scale q k^T + causal mask) v through libtorch's fused SDPA: q [B,H,Lq,D], k [B,Hkv,Lk,D], v [B,Hkv,Lk,Dv] -> [B,H,Lq,Dv]. Differentiable.
+/// softmax(scale q k^T + causal mask) v: q [B,H,Lq,D], k [B,Hkv,Lk,D], v [B,Hkv,Lk,Dv] -> [B,H,Lq,Dv]. On the CPU without gradients through
+/// kernels/cpu, whose result lies in memory as [B,Lq,H,Dv]; otherwise through libtorch's fused SDPA, differentiable.
 at::Tensor plain_attention(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v, std::optional<double> scale = std::nullopt, bool causal = false);
 
-/// The whole descriptor: validates, canonicalises, takes the plain path when the control is neutral, otherwise a path on libtorch's operators that
-/// works on blocks of queries and never holds the full matrix (controls that reduce to other q, k, v go through fused SDPA).
-/// Where SDPA computes o, probes do not change a bit of it, and it is differentiable; elsewhere wanting a gradient is std::invalid_argument.
+/// The whole descriptor: validates, canonicalises, and takes the fused kernels of kernels/cpu, where a neutral control is plain attention bit for bit.
+/// For CUDA tensors, float64 and gradients: plain attention when the control is neutral, otherwise libtorch's operators on blocks of queries, never
+/// holding the full matrix (controls that reduce to other q, k, v go through fused SDPA and are differentiable; wanting a gradient of others is
+/// std::invalid_argument). Probes change no bit of o.
 AttentionResult attention(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v, const AttentionControl& control = {});
 
 }  // namespace attelier::kernels

@@ -1,4 +1,5 @@
-// The whole descriptor on libtorch's operators, a block of queries at a time: what the fused operators cannot express, and every probe.
+// The whole descriptor on libtorch's operators, a block of queries at a time: what the fused operators cannot express, and every probe. For CUDA tensors,
+// float64, and the probes of calls that want a gradient; everything else on the CPU is kernels/cpu.
 #pragma once
 
 #include <vector>

@@ -1,4 +1,5 @@
-// Controls that reduce to other queries, keys, values, a scale and a bias per key: libtorch's fused attention computes them.
+// Controls that reduce to other queries, keys, values, a scale and a bias per key: libtorch's fused attention computes them, and its backward. For calls
+// that want a gradient, CUDA tensors and float64; everything else on the CPU is kernels/cpu.
 #pragma once
 
 #include "kernels/resolve.h"

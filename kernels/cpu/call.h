@@ -98,6 +98,8 @@ struct Kernels {
   int64_t (*workspace_bytes)(const Call&);
   /// Runs tasks [begin, end). `workspace` is aligned to 64 bytes.
   void (*run)(const Call&, int64_t begin, int64_t end, void* workspace);
+  /// Multiplies and adds in registers as often as one thread can, for measuring what is attainable; returns the operations done (two a multiply-add).
+  double (*spin)(Element, int64_t passes);
 };
 
 }  // namespace attelier::kernels::cpu

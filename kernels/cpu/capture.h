@@ -26,7 +26,7 @@ struct Capture {
   float* rows[kProbes];  // [kStrip][Lk] for each kTopk, which may run over several heads
 };
 
-ATTELIER_INLINE int64_t maximum_tiles(const Call& c) { return parts(c.keys, kTileKeys) + kClasses; }
+ATTELIER_INLINE int64_t maximum_tiles(const Call& c) { return parts(c.keys, tile_capacity(c)) + kClasses; }
 ATTELIER_INLINE int64_t maximum_slots(const Call& c) { return c.keys + maximum_tiles(c); }
 
 ATTELIER_INLINE bool reads_row(const ProbeView& probe, int64_t row) { return probe.row_slot[row] >= 0; }

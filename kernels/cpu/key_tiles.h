@@ -7,15 +7,23 @@
 
 namespace attelier::kernels::cpu::ATTELIER_CPU_LEVEL {
 
-/// Keys per tile: their scores for one strip, and their rows, stay in the first-level cache.
+/// Most keys of a tile: their scores for one strip, and their rows, stay in the first-level cache.
 inline constexpr int kTileKeys = 96;
+/// Wide rows of a tile should leave most of the second-level cache to the queries and outputs.
+inline constexpr int64_t kTileBytes = 192 << 10;
+inline constexpr int kFewestTileKeys = 32;
+
+ATTELIER_INLINE int64_t tile_capacity(const Call& c) {
+  const int64_t fitting = kTileBytes / (4 * (c.depth + c.value_depth)) / kHeld * kHeld;
+  return smaller(kTileKeys, larger(kFewestTileKeys, fitting));
+}
 
 struct KeyTile {
   int64_t count;    // keys
   int segment;      // which softmax state they belong to
   bool has_gain;
   int64_t first_column, last_column;  // smallest and largest
-  const Word* k[kTileKeys];           // rows of words; filled up to a multiple of kHeld
+  const Word* k[kTileKeys];           // rows of words; filled up to a multiple of kHeld and kLanes
   const Word* v[kTileKeys];           // rows of words; of pairs of keys for PairProduct
   float scale[kTileKeys], bias[kTileKeys];  // z = scale s + bias
   float gain[kTileKeys];
@@ -29,7 +37,7 @@ ATTELIER_INLINE int segment_count(const Call& c) { return c.visual.on ? kClasses
 class KeyScanner {
  public:
   KeyScanner(const Call& call, int64_t b, int64_t h)
-      : call_(call), b_(b), h_(h), scale_(call.scales[h * call.scale_stride]), class_gain_(call.class_gain ? call.class_gain + h * call.class_gain_stride : nullptr) {}
+      : call_(call), b_(b), h_(h), capacity_(tile_capacity(call)), scale_(call.scales[h * call.scale_stride]), class_gain_(call.class_gain ? call.class_gain + h * call.class_gain_stride : nullptr) {}
 
   /// The next keys; false when all have been seen.
   bool next(KeyTile& tile) {
@@ -42,7 +50,7 @@ class KeyScanner {
       const int end = call_.blend ? segment_ + 1 : call_.source_count;
       for (; source_ < end; ++source_, item_ = 0) {
         take_from(call_.sources[source_], tile);
-        if (tile.count == kTileKeys) return true;
+        if (tile.count == capacity_) return true;
       }
       ++segment_;
       if (!call_.blend) source_ = 0;
@@ -66,7 +74,7 @@ class KeyScanner {
     if (added == -kInfinity) return;
     tile.has_gain |= gain != nullptr;
     int64_t n = tile.count, j = item_;
-    for (; j < s.length && n < kTileKeys; ++j) {
+    for (; j < s.length && n < capacity_; ++j) {
       const uint8_t key_class = classes ? classes[j * s.class_key] : 0;
       if (call_.visual.on && key_class != segment_) continue;
       const float shift = bias ? bias[j * s.bias.item] + added : added;
@@ -88,7 +96,7 @@ class KeyScanner {
   }
 
   const Call& call_;
-  const int64_t b_, h_;
+  const int64_t b_, h_, capacity_;
   const float scale_;
   const float* const class_gain_;
   int segment_ = 0, source_ = 0;
@@ -119,7 +127,8 @@ inline void interleave(const void* v0, const void* v1, int64_t n, Word* out) {
 }
 
 /// Turns the rows of a tile into words: float rows stay where they are; others are converted, or paired, into `k_words` [kTileKeys][depth words] and
-/// `v_words` [kTileKeys][Dv]. Fills the tile up to a multiple of kHeld keys with keys of score -inf.
+/// `v_words` [kTileKeys][Dv]. Fills the tile up to a multiple of kHeld and kLanes keys with keys of score
+/// -inf.
 template <typename Product>
 inline void prepare(const Call& c, KeyTile& tile, Word* k_words, Word* v_words) {
   const int64_t words = depth_words<Product>(c);
@@ -144,7 +153,7 @@ inline void prepare(const Call& c, KeyTile& tile, Word* k_words, Word* v_words) 
       tile.v[n] = v_words + n * c.value_depth;
     }
   }
-  for (int64_t n = tile.count; n % kHeld != 0; ++n) {
+  for (int64_t n = tile.count; n % larger(kHeld, kLanes) != 0; ++n) {
     tile.k[n] = tile.k[0];
     tile.scale[n] = 0;
     tile.bias[n] = -kInfinity;

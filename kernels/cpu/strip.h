@@ -1,7 +1,7 @@
 // A strip: kStrip queries of one (b, h), transposed into lanes, with their softmax states and outputs. One step takes it over one tile of keys.
 #pragma once
 
-#include "kernels/cpu/key_tiles.h"
+#include "kernels/cpu/few_queries.h"
 
 namespace attelier::kernels::cpu::ATTELIER_CPU_LEVEL {
 
@@ -10,6 +10,7 @@ struct Strip {
   int vectors;                // those that hold a query
   bool started[kClasses];     // per segment: whether o holds something
   Word* q;                    // [depth words][kStrip]
+  Word* q_rows;               // [kFewQueries][padded words], where the strip holds no more queries than that
   float* highest;             // [segments][kStrip]: largest z so far
   float* sum;                 // [segments][kStrip]: sum of exp(z - highest)
   float* gained_sum;          // the same times the gains; only with renorm
@@ -58,6 +59,7 @@ inline void load_queries(const Call& c, Strip& strip, float* staging) {
     }
     rows_to_lanes(rows, count, words, strip.q + v * kLanes, kStrip);
   }
+  if (strip.rows <= kFewQueries) lanes_to_query_rows(strip.q, strip.rows, words, strip.q_rows);
 }
 
 inline void start(const Call& c, Strip& strip) {
@@ -105,14 +107,17 @@ inline void edit_scores(const Call& c, const KeyTile& tile, const Strip& strip, 
 
 /// z -> exp(z - highest), times the gains for the product with the values; raises the sums. `captured`, when given, receives the weights without gains.
 template <typename Product, int kVectors, bool kGain, bool kCapture>
-inline void weigh(const KeyTile& tile, const Vector* highest, const StepScratch& scratch, float* captured, Vector* sum, Vector* gained_sum) {
-  for (int64_t n = 0; n < tile.count; n += 2) {
+inline void weigh(const KeyTile& tile, const Vector* highest, StepScratch scratch, float* captured, Vector* sum, Vector* gained_sum) {
+  const int64_t count = tile.count;
+  float* z_pair = scratch.z;
+  Word* pairs = scratch.pairs;
+  for (int64_t n = 0; n < count; n += 2, z_pair += 2 * kStrip, pairs += kStrip) {
 #pragma GCC unroll 4
     for (int v = 0; v < kVectors; ++v) {
       Vector pair[2];
 #pragma GCC unroll 2
       for (int i = 0; i < 2; ++i) {
-        float* const z = scratch.z + (n + i) * kStrip + v * kLanes;
+        float* const z = z_pair + i * kStrip + v * kLanes;
         Vector p = exp_of_nonpositive(load(z) - highest[v]);
         sum[v] += p;
         if constexpr (kCapture) store(captured + (n + i) * kStrip + v * kLanes, p);
@@ -123,7 +128,7 @@ inline void weigh(const KeyTile& tile, const Vector* highest, const StepScratch&
         pair[i] = p;
         if constexpr (!Product::kPairs) store(z, p);
       }
-      if constexpr (Product::kPairs) store(scratch.pairs + n / 2 * kStrip + v * kLanes, bfloat16_pairs(pair[0], pair[1]));
+      if constexpr (Product::kPairs) store(pairs + v * kLanes, bfloat16_pairs(pair[0], pair[1]));
     }
   }
 }
@@ -134,7 +139,9 @@ inline void step(const Call& c, const KeyTile& tile, Strip& strip, const StepScr
   const int64_t words = depth_words<Product>(c);
   Vector highest[kVectors], before[kVectors], factor[kVectors], sum[kVectors], gained_sum[kVectors];
   for (int v = 0; v < kVectors; ++v) highest[v] = splat(-kInfinity);
-  for (int64_t n = 0; n < tile.count; n += kHeld)
+  const bool few = kVectors == 1 && strip.rows <= kFewQueries;
+  if (few) few_scores<Product>(tile, words, strip.q_rows, strip.rows, scratch.z, highest);
+  for (int64_t n = 0; n < tile.count && !few; n += kHeld)
     scores<Product, kVectors>(tile.k + n, words, strip.q, tile.scale + n, tile.bias + n, scratch.z + n * kStrip, highest);
   if (c.pair_bias.data || (c.causal && tile.last_column > strip.first + c.causal_offset)) edit_scores<kVectors>(c, tile, strip, scratch.z, highest);
 
@@ -163,8 +170,11 @@ inline void step(const Call& c, const KeyTile& tile, Strip& strip, const StepScr
   }
   if (c.o == nullptr) return;
   Word* const o = strip.o + tile.segment * c.value_depth * kStrip;
-  if constexpr (Product::kPairs) all_outputs<Product, kVectors>(tile.v, c.value_depth, (tile.count + 1) / 2, scratch.pairs, o, factor, !strip.started[tile.segment]);
-  else all_outputs<Product, kVectors>(tile.v, c.value_depth, tile.count, scratch.z, o, factor, !strip.started[tile.segment]);
+  const bool fresh = !strip.started[tile.segment];
+  const int64_t steps = Product::kPairs ? (tile.count + 1) / 2 : tile.count;
+  const Word* const shares = Product::kPairs ? scratch.pairs : scratch.z;
+  if (few) few_outputs<Product>(tile.v, c.value_depth, steps, shares, o, factor[0], fresh, strip.rows);
+  else all_outputs<Product, kVectors>(tile.v, c.value_depth, steps, shares, o, factor, fresh);
   strip.started[tile.segment] = true;
 }
 

@@ -8,7 +8,7 @@ namespace attelier::kernels::cpu::ATTELIER_CPU_LEVEL {
 /// Queries of a task that pass over the keys together, so that a tile of keys is fetched, and converted, once for all of them.
 inline constexpr int64_t kBlockQueries = 192;
 /// Their queries, states and outputs should stay in the second-level cache.
-inline constexpr int64_t kBlockBytes = 384 << 10;
+inline constexpr int64_t kBlockBytes = 640 << 10;
 inline constexpr int kMaximumStrips = kBlockQueries / kStrip;
 
 /// Floats of a strip: queries, three states, outputs.
@@ -51,6 +51,7 @@ struct Workspace {
     for (int64_t i = 0; i < count; ++i) {
       Strip strip = {};
       strip.q = carver.take<Word>(c.depth * kStrip);
+      strip.q_rows = carver.take<Word>(kFewQueries * padded_words(c.depth));
       strip.highest = carver.take<float>(kClasses * kStrip);
       strip.sum = carver.take<float>(kClasses * kStrip);
       strip.gained_sum = carver.take<float>(kClasses * kStrip);

@@ -35,6 +35,7 @@ inline constexpr bool kHasDot = false;
 
 typedef float Vector __attribute__((vector_size(4 * kLanes)));
 typedef int32_t Integers __attribute__((vector_size(4 * kLanes)));
+typedef uint32_t Bits __attribute__((vector_size(4 * kLanes)));  // additions that may wrap
 typedef uint16_t Halves __attribute__((vector_size(2 * kLanes)));
 /// A 32-bit unit of an operand: one float, or two neighbouring bf16 numbers, which may lie at any even address.
 typedef float Word __attribute__((aligned(2), may_alias));
@@ -82,15 +83,15 @@ ATTELIER_INLINE Vector exp_of_nonpositive(Vector x) {
   p = p * f + 2.40222421e-1f;
   p = p * f + 6.93146978e-1f;
   p = p * f + 1.0f;
-  const Vector scaled = as_floats(as_integers(p) + (as_integers(shifted) << 23));
+  const auto scaled = reinterpret_cast<Vector>(reinterpret_cast<Bits>(p) + (reinterpret_cast<Bits>(shifted) << 23));
   return x < -87.33f ? Vector{} : scaled;
 }
 
 /// The upper halves of the floats after rounding to nearest even: bf16 numbers, in the low half of each lane.
 ATTELIER_INLINE Integers bfloat16_bits(Vector x) {
-  const Integers bits = as_integers(x);
-  const Integers rounded = (bits + 0x7fff + ((bits >> 16) & 1)) >> 16;
-  return x != x ? Integers{} + 0x7fc0 : rounded & 0xffff;
+  const Bits bits = reinterpret_cast<Bits>(x);
+  const auto rounded = reinterpret_cast<Integers>((bits + 0x7fff + ((bits >> 16) & 1)) >> 16);
+  return x != x ? Integers{} + 0x7fc0 : rounded;
 }
 
 /// Two rows of floats as pairs of bf16: a in the low half of each 32-bit lane, b in the high half.

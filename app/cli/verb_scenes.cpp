@@ -1,7 +1,9 @@
-// attelier scenes: pictures of the small world that the shipped models know, with their captions.
+// attelier scenes: pictures that the program draws itself, with captions and the exact truth behind them.
 #include <cmath>
+#include <thread>
 
 #include "app/cli/console.h"
+#include "app/cli/world_writer.h"
 #include "app/session/json_text.h"
 #include "app/session/output_names.h"
 #include "core/base/files.h"
@@ -12,12 +14,6 @@ namespace attelier {
 namespace {
 
 namespace fs = std::filesystem;
-
-struct Options {
-  std::string out = ".";
-  int64_t count = 16, size = 256;
-  uint64_t seed = 0;
-};
 
 Image scene_picture(const SceneDescription& scene, uint64_t seed, int64_t size) {
   std::vector<float> rgb(static_cast<size_t>(size * size * 3));
@@ -32,9 +28,9 @@ void place(Image& sheet, const Image& picture, int64_t index, int64_t columns) {
     std::copy_n(picture.pixels.begin() + row * picture.width * 3, picture.width * 3, sheet.pixels.begin() + ((y + row) * sheet.width + x) * 3);
 }
 
-void write_scenes(const Options& options, const Context& context) {
-  const fs::path folder = options.out;
-  check_folder(folder, options.count * options.size * options.size * 6);
+/// The flat world that the shipped mini model was trained on.
+void write_small_world(const WorldOptions& options, const Context& context) {
+  const fs::path folder = options.folder;
   const auto columns = static_cast<int64_t>(std::ceil(std::sqrt(static_cast<double>(options.count))));
   const int64_t rows = (options.count + columns - 1) / columns;
   // A sheet of many pictures shows them smaller.
@@ -56,20 +52,94 @@ void write_scenes(const Options& options, const Context& context) {
   save_image(folder / "contact_sheet.png", sheet);
 }
 
+/// Names on the command line, with "-" for spaces, and their values.
+template <typename Value>
+std::map<std::string, Value> table(int first, int count, const auto& name) {
+  std::map<std::string, Value> out;
+  for (int i = first; i < count; ++i) {
+    std::string text(name(static_cast<Value>(i)));
+    std::replace(text.begin(), text.end(), ' ', '-');
+    out[text] = static_cast<Value>(i);
+  }
+  return out;
+}
+
+struct Options {
+  WorldOptions world;
+  std::string which = "full", style = "plain", quality = "fast";
+  std::string place, daytime, weather;
+  std::vector<std::string> things;
+};
+
+void resolve(Options& o, const auto& places, const auto& daytimes, const auto& weathers, const auto& looks, const auto& kinds) {
+  WorldOptions& w = o.world;
+  if (!o.place.empty()) w.wish.place = places.at(o.place);
+  if (!o.daytime.empty()) w.wish.daytime = daytimes.at(o.daytime);
+  if (!o.weather.empty()) w.wish.weather = weathers.at(o.weather);
+  for (const std::string& thing : o.things) w.wish.things.push_back(kinds.at(thing));
+  if (o.style != "any") w.look = looks.at(o.style);
+  w.samples = o.quality == "fast" ? 1 : 25;
+  if (w.output == WorldOutput::kPairs && w.size % w.factor != 0)
+    fail(ExitCode::kUsage, "--size {} is no multiple of --factor {}; pairs need one", w.size, w.factor);
+  if (w.wish.things.empty()) return;
+  const auto for_tables = std::count_if(w.wish.things.begin(), w.wish.things.end(), world::stands_on_tables);
+  if (for_tables != 0 && for_tables != static_cast<int64_t>(w.wish.things.size()))
+    fail(ExitCode::kUsage, "--things {}: fruit, crockery and the like stand on a table, the others do not; name things of one sort", fmt::join(o.things, ","));
+  const bool table = for_tables != 0;
+  if (w.wish.place && (table ? *w.wish.place != world::Place::kStillLife : world::is_indoors(*w.wish.place)))
+    fail(ExitCode::kUsage, "--things {} cannot stand in the place {}; {}", fmt::join(o.things, ","), o.place, table ? "choose --place still-life" : "choose an outdoor place (rooms furnish themselves)");
+}
+
 }  // namespace
 
 void add_scenes_verb(CLI::App& app, Invocation& invocation) {
   auto options = std::make_shared<Options>();
-  CLI::App* verb = app.add_subcommand("scenes", "Draw pictures of the small world that the shipped model knows, with captions");
-  verb->add_option("--out", options->out, "An existing folder for pictures, captions.jsonl and contact_sheet.png")->capture_default_str();
-  verb->add_option("--count", options->count, "Number of pictures")->capture_default_str()->check(CLI::Range(int64_t{1}, int64_t{1000000}));
-  verb->add_option("--size", options->size, "Side in pixels")->capture_default_str()->check(CLI::Range(int64_t{8}, int64_t{4096}));
-  verb->add_option("--seed", options->seed, "Seed of the first picture; the next ones count up")->capture_default_str();
-  verb->footer("Example:\n  attelier scenes --count 16 --out folder");
-  verb->callback([options, &invocation] {
-    write_scenes(*options, invocation.context());
+  WorldOptions& w = options->world;
+  w.threads = static_cast<int>(std::max(1u, std::thread::hardware_concurrency()));
+  const auto places = table<world::Place>(0, static_cast<int>(world::Place::kCount), [](world::Place v) { return world::name_of(v); });
+  const auto daytimes = table<world::Daytime>(0, static_cast<int>(world::Daytime::kCount), [](world::Daytime v) { return world::name_of(v); });
+  const auto weathers = table<world::Weather>(0, static_cast<int>(world::Weather::kCount), [](world::Weather v) { return world::name_of(v); });
+  const auto looks = table<world::Look>(0, static_cast<int>(world::Look::kCount), [](world::Look v) { return world::name_of(v); });
+  auto kinds = table<world::Kind>(static_cast<int>(world::kFirstThing), static_cast<int>(world::Kind::kPerson), [](world::Kind v) { return world::name_of(v).singular; });
+  kinds.erase("window"), kinds.erase("door");  // parts of rooms
+  auto styles = looks;
+  styles["any"] = world::Look::kCount;
+  static const std::map<std::string, WorldOutput> outputs = {{"pictures", WorldOutput::kPictures}, {"video", WorldOutput::kVideo}, {"views", WorldOutput::kViews}, {"panorama", WorldOutput::kPanorama},
+                                                             {"story", WorldOutput::kStory}, {"pairs", WorldOutput::kPairs}, {"removal", WorldOutput::kRemoval}};
+  static const std::map<std::string, world::Lighting> lightings = {{"full", world::Lighting::kFull}, {"matte", world::Lighting::kMatte}, {"albedo", world::Lighting::kAlbedo}};
+  CLI::App* verb = app.add_subcommand("scenes", "Draw scenes with captions and exact truth: depth, normals, masks, flow, cameras");
+  verb->add_option("--world", options->which, "full: 3D scenes with truth; small: the flat pictures that the shipped mini model knows")->capture_default_str()->check(CLI::IsMember({"full", "small"}));
+  verb->add_option("--output", w.output, "pictures, video (with flow), views (around the scene), panorama (360 degrees), story, pairs (low and high resolution), removal (before and after)")
+      ->transform(CLI::CheckedTransformer(outputs))->default_str("pictures");
+  verb->add_option("--out", w.folder, "An existing folder for the files, captions.jsonl and contact_sheet.png")->capture_default_str();
+  verb->add_option("--count", w.count, "Number of scenes")->capture_default_str()->check(CLI::Range(int64_t{1}, int64_t{1000000}));
+  verb->add_option("--frames", w.frames, "Pictures of a video, a set of views or a story")->capture_default_str()->check(CLI::Range(int64_t{1}, int64_t{10000}));
+  verb->add_option("--size", w.size, "Side in pixels (of a panorama: the height)")->capture_default_str()->check(CLI::Range(int64_t{8}, int64_t{4096}));
+  verb->add_option("--seed", w.seed, "Seed of the first scene; the next ones count up")->capture_default_str();
+  verb->add_option("--place", options->place, "Where; drawn from the seed if absent")->check(CLI::IsMember(places));
+  verb->add_option("--daytime", options->daytime, "When; drawn from the seed if absent")->check(CLI::IsMember(daytimes));
+  verb->add_option("--weather", options->weather, "Drawn from the seed if absent")->check(CLI::IsMember(weathers));
+  verb->add_option("--things", options->things, "What stands there, left to right, e.g. house,tree,cat; drawn from the seed if absent")->delimiter(',')->check(CLI::IsMember(kinds));
+  verb->add_option("--style", options->style, "How it is painted; any: another for each scene")->capture_default_str()->check(CLI::IsMember(styles));
+  verb->add_option("--quality", options->quality, "fast: for training; fine: soft shadows and 25 rays a pixel")->capture_default_str()->check(CLI::IsMember({"fast", "fine"}));
+  verb->add_option("--lighting", w.lighting, "full; matte: shadows alone, the same from every side; albedo: reflectance alone")->transform(CLI::CheckedTransformer(lightings))->default_str("full");
+  verb->add_flag("--truth,!--no-truth", w.truth, "Write depth, normals, masks, flow and cameras too (the default)");
+  verb->add_option("--fps", w.frames_per_second, "Frames of a second of video")->capture_default_str()->check(CLI::Range(0.1, 240.0));
+  verb->add_option("--factor", w.factor, "How much smaller the low-resolution partner is")->capture_default_str()->check(CLI::Range(2, 16));
+  verb->add_option("--threads", w.threads, "Never changes a bit of the result")->capture_default_str()->check(CLI::Range(1, 256));
+  verb->footer("Examples:\n  attelier scenes --count 16 --out folder\n  attelier scenes --output video --frames 16 --place seaside --style watercolour --out folder\n  attelier scenes --world small --count 16 --out folder");
+  verb->callback([=, &invocation] {
+    const Context context = invocation.context();
+    resolve(*options, places, daytimes, weathers, looks, kinds);
+    if (options->which == "small") {
+      check_folder(options->world.folder, options->world.count * options->world.size * options->world.size * 6);
+      write_small_world(options->world, context);
+    } else {
+      check_folder(options->world.folder, estimated_bytes(options->world));
+      write_world(options->world, context);
+    }
     invocation.console.clear_line();
-    fmt::print("{}\n", (fs::path(options->out) / "captions.jsonl").string());
+    fmt::print("{}\n", (fs::path(options->world.folder) / "captions.jsonl").string());
   });
 }
 

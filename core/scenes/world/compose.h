@@ -13,7 +13,7 @@ struct Wish {
   std::optional<Place> place;
   std::optional<Daytime> daytime;
   std::optional<Weather> weather;
-  std::vector<Kind> things;      // subjects, left to right; not with indoor places but the still life
+  std::vector<Kind> things;      // subjects, left to right; rooms furnish themselves. Without a place one is drawn that can hold them
   std::vector<int> characters;   // identities that must be there
   bool moving = false;           // subjects walk, drive, fly and bounce
 };
@@ -30,6 +30,8 @@ void set_landscape(Builder& builder, float stage);
 void furnish_room(Builder& builder, const Wish& wish);
 void lay_still_life(Builder& builder, const Wish& wish);
 
+/// Fruit, crockery and other things that only still lifes hold.
+inline bool stands_on_tables(Kind kind) { return kind >= Kind::kApple && kind <= Kind::kBook; }
 /// Kinds that a place's subjects are drawn from.
 std::vector<Kind> things_of(Place place);
 /// A hue that the kind comes in.

@@ -29,10 +29,12 @@ void scatter(Builder& b, float stage, int count, float near, float far, std::ini
   const std::vector<Kind> choice(kinds);
   const std::vector<Hue> colours(hues);
   for (int i = 0; i < count; ++i) {
-    const float angle = b.dice.uniform(-1.5f, 1.5f), r = near + (far - near) * b.dice.uniform();
+    // Two thirds before the viewer, the rest all round, for panoramas and orbits.
+    const float angle = i % 3 < 2 ? b.dice.uniform(-1.5f, 1.5f) : b.dice.uniform(1.5f, 2 * kPi - 1.5f), r = near + (far - near) * b.dice.uniform();
     float x = r * sine(angle);
     const float z = -r * cosine(angle) + 2;
     if (z > -3.5f && std::fabs(x) < stage + 2.5f) x = x < 0 ? -stage - b.dice.uniform(2.5f, 5) : stage + b.dice.uniform(2.5f, 5);
+    if (z > 0 && z < 34 && std::fabs(x) < stage + 3 + 0.5f * z) continue;  // between the viewer and the stage
     const float y = b.scene().ground_height(x, z);
     if (b.scene().has_water() && y < b.scene().water_level + 0.15f) continue;
     const Kind kind = b.dice.pick(choice);
@@ -175,14 +177,14 @@ void set_landscape(Builder& b, float stage) {
   }
   scene.terrain = std::make_shared<const Terrain>(130, height);
   switch (scene.place) {
-    case Place::kMeadow: scatter(b, stage, 16, 14, 55, {Kind::kTree, Kind::kBush, Kind::kTree}, {Hue::kGreen, Hue::kGreen, Hue::kYellow, Hue::kOrange}), sprinkle(b, 5.5f, 110, Pattern::kGrass); break;
-    case Place::kVillage: scatter(b, stage, 18, 13, 50, {Kind::kTree, Kind::kBush, Kind::kPine}, {Hue::kGreen, Hue::kGreen, Hue::kPink}), sprinkle(b, 5.5f, 70, Pattern::kGrass); break;
-    case Place::kForest: scatter(b, stage, 46, 7.5f, 38, {Kind::kTree, Kind::kPine, Kind::kTree, Kind::kBush}, {Hue::kGreen, Hue::kGreen, Hue::kGreen, Hue::kOrange, Hue::kYellow}, 1.25f), sprinkle(b, 5, 80, Pattern::kGrass); break;
-    case Place::kMountains: scatter(b, stage, 26, 13, 50, {Kind::kPine, Kind::kPine, Kind::kRock}, {Hue::kGreen}), sprinkle(b, 5, 80, Pattern::kGrass); break;
-    case Place::kSnow: scatter(b, stage, 24, 11, 48, {Kind::kPine, Kind::kPine, Kind::kPine, Kind::kRock}, {Hue::kGreen, Hue::kWhite}); break;
-    case Place::kDesert: scatter(b, stage, 12, 10, 45, {Kind::kCactus, Kind::kRock, Kind::kRock}, {Hue::kGreen}), sprinkle(b, 6, 40, Pattern::kSand); break;
-    case Place::kSeaside: scatter(b, stage, 7, 9, 26, {Kind::kPalm, Kind::kRock}, {Hue::kGreen}), sprinkle(b, 6, 30, Pattern::kSand); break;
-    case Place::kLake: scatter(b, stage, 24, 13, 60, {Kind::kPine, Kind::kTree, Kind::kBush}, {Hue::kGreen, Hue::kGreen, Hue::kOrange}), sprinkle(b, 5, 80, Pattern::kGrass); break;
+    case Place::kMeadow: scatter(b, stage, 22, 14, 55, {Kind::kTree, Kind::kBush, Kind::kTree}, {Hue::kGreen, Hue::kGreen, Hue::kYellow, Hue::kOrange}), sprinkle(b, 5.5f, 110, Pattern::kGrass); break;
+    case Place::kVillage: scatter(b, stage, 25, 13, 50, {Kind::kTree, Kind::kBush, Kind::kPine}, {Hue::kGreen, Hue::kGreen, Hue::kPink}), sprinkle(b, 5.5f, 70, Pattern::kGrass); break;
+    case Place::kForest: scatter(b, stage, 64, 7.5f, 38, {Kind::kTree, Kind::kPine, Kind::kTree, Kind::kBush}, {Hue::kGreen, Hue::kGreen, Hue::kGreen, Hue::kOrange, Hue::kYellow}, 1.25f), sprinkle(b, 5, 80, Pattern::kGrass); break;
+    case Place::kMountains: scatter(b, stage, 36, 13, 50, {Kind::kPine, Kind::kPine, Kind::kRock}, {Hue::kGreen}), sprinkle(b, 5, 80, Pattern::kGrass); break;
+    case Place::kSnow: scatter(b, stage, 34, 11, 48, {Kind::kPine, Kind::kPine, Kind::kPine, Kind::kRock}, {Hue::kGreen, Hue::kWhite}); break;
+    case Place::kDesert: scatter(b, stage, 17, 10, 45, {Kind::kCactus, Kind::kRock, Kind::kRock}, {Hue::kGreen}), sprinkle(b, 6, 40, Pattern::kSand); break;
+    case Place::kSeaside: scatter(b, stage, 10, 9, 26, {Kind::kPalm, Kind::kRock}, {Hue::kGreen}), sprinkle(b, 6, 30, Pattern::kSand); break;
+    case Place::kLake: scatter(b, stage, 34, 13, 60, {Kind::kPine, Kind::kTree, Kind::kBush}, {Hue::kGreen, Hue::kGreen, Hue::kOrange}), sprinkle(b, 5, 80, Pattern::kGrass); break;
     default: street(b); break;
   }
 }

@@ -17,9 +17,9 @@ ResnetBlock::ResnetBlock(int64_t in, int64_t out, int64_t groups, double epsilon
 }
 
 at::Tensor ResnetBlock::forward(const at::Tensor& x, const at::Tensor& time) const {
-  at::Tensor h = conv1_.forward(activate(norm1_.forward(x)));
-  if (time_emb_proj_) h = h + time_emb_proj_->forward(time).unsqueeze(2).unsqueeze(3);
-  return conv2_.forward(activate(norm2_.forward(h)), conv_shortcut_ ? conv_shortcut_->forward(x) : x);
+  const at::Tensor h = conv1_.forward(norm1_.forward_silu(x));
+  const at::Tensor shift = time_emb_proj_ ? time_emb_proj_->forward(time) : at::Tensor();
+  return conv2_.forward(norm2_.forward_silu(h, shift), conv_shortcut_ ? conv_shortcut_->forward(x) : x);
 }
 
 Downsampler::Downsampler(int64_t channels, Padding padding) : padding_(padding), conv_(channels, channels, 3, 2, padding == Padding::kBothSides ? 1 : 0) {

@@ -1,7 +1,8 @@
 #include "core/models/spatial_transformer.h"
 
-#include <c10/core/GradMode.h>
 #include <fmt/format.h>
+
+#include "kernels/layers.h"
 
 namespace attelier {
 
@@ -37,9 +38,7 @@ GatedFeedForward::GatedFeedForward(int64_t channels) : project_(channels, 8 * ch
 }
 
 at::Tensor GatedFeedForward::forward(const at::Tensor& tokens, const at::Tensor& residual) const {
-  const std::vector<at::Tensor> halves = project_.forward(tokens).chunk(2, -1);
-  const at::Tensor gate = at::gelu(halves[1]);
-  return out_.forward(c10::GradMode::is_enabled() ? halves[0] * gate : gate.mul_(halves[0]), residual);
+  return out_.forward(kernels::gated_gelu(project_.forward(tokens)), residual);
 }
 
 TransformerBlock::TransformerBlock(int64_t channels, int64_t heads, int64_t context_channels, const std::string& path, SiteNumbering& numbering)

@@ -80,7 +80,7 @@ at::Tensor UNet::forward(const UNetInputs& inputs, const ForwardContext& context
     // Odd sizes: the skip says how large the next level is.
     if (level.upsampler) x = level.upsampler->forward(x, skips.back().size(2), skips.back().size(3));
   }
-  return layers_->conv_out.forward(activate(layers_->conv_norm_out.forward(x)));
+  return layers_->conv_out.forward(layers_->conv_norm_out.forward_silu(x));
 }
 
 }  // namespace attelier

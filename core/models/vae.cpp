@@ -100,7 +100,7 @@ struct Encoder : nn::Module {
   at::Tensor forward(const at::Tensor& x, const ForwardContext& context) const {
     at::Tensor h = conv_in.forward(x);
     for (const Level& level : down_blocks) h = level.forward(h, context);
-    return conv_out.forward(activate(conv_norm_out.forward(mid_block.forward(h, context))));
+    return conv_out.forward(conv_norm_out.forward_silu(mid_block.forward(h, context)));
   }
   nn::Conv2d conv_in;
   std::deque<Level> down_blocks;
@@ -134,7 +134,7 @@ struct Decoder : nn::Module {
   at::Tensor forward(const at::Tensor& z, const ForwardContext& context) const {
     at::Tensor h = mid_block.forward(conv_in.forward(z), context);
     for (const Level& level : up_blocks) h = level.forward(h, context);
-    return conv_out.forward(activate(conv_norm_out.forward(h)));
+    return conv_out.forward(conv_norm_out.forward_silu(h));
   }
   nn::Conv2d conv_in;
   MidBlock mid_block;

@@ -3,6 +3,7 @@
 #include <cmath>
 
 #include "core/nn/prepared_weights.h"
+#include "kernels/layers.h"
 
 namespace attelier::nn {
 
@@ -65,7 +66,11 @@ GroupNorm::GroupNorm(int64_t groups, int64_t channels, double epsilon) : groups_
   add("bias", bias);
 }
 
-at::Tensor GroupNorm::forward(const at::Tensor& x) const { return at::group_norm(x, groups_, weight.value, bias.value, epsilon_); }
+at::Tensor GroupNorm::forward(const at::Tensor& x) const { return kernels::group_norm(x, groups_, weight.value, bias.value, epsilon_); }
+
+at::Tensor GroupNorm::forward_silu(const at::Tensor& x, const at::Tensor& shift) const {
+  return kernels::group_norm(x, groups_, weight.value, bias.value, epsilon_, shift, true);
+}
 
 void GroupNorm::initialise_own(at::Generator&) {
   weight.value = at::ones(weight.shape, at::kFloat);

@@ -46,6 +46,8 @@ class GroupNorm : public Module {
  public:
   GroupNorm(int64_t groups, int64_t channels, double epsilon);
   at::Tensor forward(const at::Tensor& x) const;
+  /// silu(norm(x + shift)); shift [B|1, C], or undefined.
+  at::Tensor forward_silu(const at::Tensor& x, const at::Tensor& shift = {}) const;
   Parameter weight, bias;
 
  protected:

@@ -8,8 +8,10 @@
 namespace attelier::kernels::cpu {
 
 extern const Kernels kPortableKernels;
+extern const LayerKernels kPortableLayerKernels;
 #ifdef __x86_64__
 extern const Kernels kAvx2Kernels, kAvx512Kernels, kAvx512Bf16Kernels;
+extern const LayerKernels kAvx2LayerKernels, kAvx512LayerKernels, kAvx512Bf16LayerKernels;
 #endif
 
 namespace {
@@ -67,6 +69,18 @@ const Kernels& kernels_of([[maybe_unused]] Level level) {
   }
 #endif
   return kPortableKernels;
+}
+
+const LayerKernels& layer_kernels_of([[maybe_unused]] Level level) {
+#ifdef __x86_64__
+  switch (level) {
+    case Level::kPortable: break;
+    case Level::kAvx2: return kAvx2LayerKernels;
+    case Level::kAvx512: return kAvx512LayerKernels;
+    case Level::kAvx512Bf16: return kAvx512Bf16LayerKernels;
+  }
+#endif
+  return kPortableLayerKernels;
 }
 
 }  // namespace attelier::kernels::cpu

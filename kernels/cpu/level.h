@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "kernels/cpu/call.h"
+#include "kernels/cpu/layer_call.h"
 
 namespace attelier::kernels::cpu {
 
@@ -24,5 +25,6 @@ Level current_level();
 void use_level(Level level);
 
 const Kernels& kernels_of(Level level);
+const LayerKernels& layer_kernels_of(Level level);
 
 }  // namespace attelier::kernels::cpu

@@ -1,4 +1,5 @@
 #define ATTELIER_CPU_LEVEL avx2
+#include "kernels/cpu/layers.h"
 #include "kernels/cpu/peak.h"
 #include "kernels/cpu/tasks.h"
 
@@ -6,5 +7,8 @@ namespace attelier::kernels::cpu {
 
 extern const Kernels kAvx2Kernels;
 const Kernels kAvx2Kernels = {avx2::task_count, avx2::workspace_bytes, avx2::run, avx2::spin};
+
+extern const LayerKernels kAvx2LayerKernels;
+const LayerKernels kAvx2LayerKernels = {avx2::group_norm_sums, avx2::group_norm_factors, avx2::group_norm_apply, avx2::gated_gelu};
 
 }  // namespace attelier::kernels::cpu

@@ -1,4 +1,5 @@
 #define ATTELIER_CPU_LEVEL avx512
+#include "kernels/cpu/layers.h"
 #include "kernels/cpu/peak.h"
 #include "kernels/cpu/tasks.h"
 
@@ -6,5 +7,8 @@ namespace attelier::kernels::cpu {
 
 extern const Kernels kAvx512Kernels;
 const Kernels kAvx512Kernels = {avx512::task_count, avx512::workspace_bytes, avx512::run, avx512::spin};
+
+extern const LayerKernels kAvx512LayerKernels;
+const LayerKernels kAvx512LayerKernels = {avx512::group_norm_sums, avx512::group_norm_factors, avx512::group_norm_apply, avx512::gated_gelu};
 
 }  // namespace attelier::kernels::cpu

@@ -1,4 +1,5 @@
 #define ATTELIER_CPU_LEVEL portable
+#include "kernels/cpu/layers.h"
 #include "kernels/cpu/peak.h"
 #include "kernels/cpu/tasks.h"
 
@@ -6,5 +7,8 @@ namespace attelier::kernels::cpu {
 
 extern const Kernels kPortableKernels;
 const Kernels kPortableKernels = {portable::task_count, portable::workspace_bytes, portable::run, portable::spin};
+
+extern const LayerKernels kPortableLayerKernels;
+const LayerKernels kPortableLayerKernels = {portable::group_norm_sums, portable::group_norm_factors, portable::group_norm_apply, portable::gated_gelu};
 
 }  // namespace attelier::kernels::cpu

@@ -1,0 +1,104 @@
+// The layer kernels against libtorch in double, on every instruction set of this machine.
+#include "kernels/layers.h"
+
+#include <ATen/Parallel.h>
+#include <gtest/gtest.h>
+
+#include "kernels/cpu/level.h"
+
+namespace attelier::kernels {
+namespace {
+
+/// Runs the body once per instruction set.
+template <typename Body>
+void on_every_level(const Body& body) {
+  const cpu::Level before = cpu::current_level();
+  for (const cpu::Level level : cpu::available_levels()) {
+    SCOPED_TRACE(std::string(cpu::level_name(level)));
+    cpu::use_level(level);
+    body();
+  }
+  cpu::use_level(before);
+}
+
+double error(const at::Tensor& value, const at::Tensor& exact) { return ((value.to(at::kDouble) - exact).abs().max() / exact.abs().max()).item<double>(); }
+
+/// One rounding of the result; in bfloat16 half a unit in the last place.
+double bound(at::ScalarType type) { return type == at::kFloat ? 2e-6 : 0x1p-8; }
+
+at::Tensor exact_group_norm(const at::Tensor& x, int64_t groups, const at::Tensor& weight, const at::Tensor& bias, const at::Tensor& shift, bool silu) {
+  at::Tensor wide = x.to(at::kDouble);
+  if (shift.defined()) wide = wide + shift.to(at::kDouble).unsqueeze(2).unsqueeze(3);
+  const at::Tensor y = at::group_norm(wide, groups, weight.to(at::kDouble), bias.to(at::kDouble), 1e-5);
+  return silu ? at::silu(y) : y;
+}
+
+TEST(LayerKernels, GroupNormIsTheReferenceAtOddSizes) {
+  c10::InferenceMode inference;
+  at::manual_seed(1);
+  on_every_level([&] {
+    for (const at::ScalarType type : {at::kFloat, at::kBFloat16})
+      for (const auto& [batches, channels, height, width, groups] :
+           std::vector<std::array<int64_t, 5>>{{2, 320, 16, 16, 32}, {1, 48, 5, 7, 16}, {3, 36, 1, 1, 4}, {1, 7, 9, 13, 7}, {2, 130, 33, 31, 10}, {1, 5, 150, 100, 1}})
+        for (const bool silu : {false, true})
+          for (const bool shifted : {false, true}) {
+            SCOPED_TRACE(fmt::format("{} {}x{}x{}x{} groups {} silu {} shift {}", at::toString(type), batches, channels, height, width, groups, silu, shifted));
+            const at::Tensor x = (at::randn({batches, channels, height, width}) * 3 + 1).to(type).contiguous(at::MemoryFormat::ChannelsLast);
+            const at::Tensor weight = at::randn({channels}).to(type), bias = at::randn({channels}).to(type);
+            const at::Tensor shift = shifted ? at::randn({batches, channels}).to(type) : at::Tensor();
+            const at::Tensor y = group_norm(x, groups, weight, bias, 1e-5, shift, silu);
+            EXPECT_EQ(y.scalar_type(), type);
+            EXPECT_LT(error(y, exact_group_norm(x, groups, weight, bias, shift, silu)), bound(type));
+          }
+  });
+}
+
+TEST(LayerKernels, GroupNormKeepsItsDigitsFarFromZero) {
+  c10::InferenceMode inference;
+  at::manual_seed(2);
+  const at::Tensor x = (at::randn({1, 32, 64, 64}) + 1000).contiguous(at::MemoryFormat::ChannelsLast), one = at::ones({32}), zero = at::zeros({32});
+  on_every_level([&] { EXPECT_LT(error(group_norm(x, 4, one, zero, 1e-5), exact_group_norm(x, 4, one, zero, {}, false)), 1e-4); });
+}
+
+TEST(LayerKernels, GroupNormDoesNotDependOnTheThreadCount) {
+  c10::InferenceMode inference;
+  at::manual_seed(3);
+  const at::Tensor x = at::randn({2, 64, 40, 40}).contiguous(at::MemoryFormat::ChannelsLast), one = at::ones({64}), zero = at::zeros({64});
+  const int before = at::get_num_threads();
+  at::set_num_threads(1);
+  const at::Tensor y = group_norm(x, 32, one, zero, 1e-5, {}, true);
+  at::set_num_threads(2);
+  EXPECT_TRUE(at::equal(group_norm(x, 32, one, zero, 1e-5, {}, true), y));
+  at::set_num_threads(before);
+}
+
+TEST(LayerKernels, OtherLayoutsAndGradientsTakeLibtorch) {
+  at::manual_seed(4);
+  const at::Tensor x = at::randn({2, 8, 5, 6}), weight = at::randn({8}), bias = at::randn({8});
+  EXPECT_LT(error(group_norm(x, 2, weight, bias, 1e-5, {}, true), exact_group_norm(x, 2, weight, bias, {}, true)), 2e-6);
+  at::Tensor leaf = x.contiguous(at::MemoryFormat::ChannelsLast).clone().set_requires_grad(true);
+  group_norm(leaf, 2, weight, bias, 1e-5, {}, true).sum().backward();
+  EXPECT_TRUE(leaf.grad().defined());
+  at::Tensor rows = at::randn({3, 10}).set_requires_grad(true);
+  gated_gelu(rows).sum().backward();
+  EXPECT_TRUE(rows.grad().defined());
+}
+
+TEST(LayerKernels, GatedGeluIsTheReference) {
+  c10::InferenceMode inference;
+  at::manual_seed(5);
+  on_every_level([&] {
+    for (const at::ScalarType type : {at::kFloat, at::kBFloat16})
+      for (const int64_t width : {1, 7, 16, 100, 1280}) {
+        const at::Tensor x = (at::randn({3, 5, 2 * width}) * 4).to(type);
+        const std::vector<at::Tensor> halves = x.to(at::kDouble).chunk(2, -1);
+        const at::Tensor exact = halves[0] * at::gelu(halves[1]);
+        EXPECT_LT(((gated_gelu(x).to(at::kDouble) - exact).abs() / (exact.abs() + 1e-3)).max().item<double>(), type == at::kFloat ? 3e-6 : 0x1p-8) << width;
+      }
+    EXPECT_TRUE(gated_gelu(at::full({2, 64}, std::nanf(""))).isnan().all().item<bool>());
+    EXPECT_EQ(gated_gelu(at::empty({0, 8})).sizes(), at::IntArrayRef({0, 4}));
+  });
+}
+
+}  // namespace
+}  // namespace attelier::kernels

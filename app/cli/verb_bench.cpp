@@ -1,6 +1,7 @@
-// attelier bench unet|vae|text [--model PATH | --random CONFIG_DIR]
+// attelier bench unet|vae|text [--model PATH | --random CONFIG_DIR], attelier bench attend|controls [--shape B,H,Lq,Lk,D]
 #include <ATen/Parallel.h>
 
+#include "app/cli/bench_attention.h"
 #include "app/cli/console.h"
 #include "app/session/job.h"
 #include "app/session/model_bench.h"
@@ -13,6 +14,7 @@ namespace {
 struct BenchOptions {
   BenchSettings settings;
   std::string model, random, device = "cpu", dtype = "float32", baseline, json;
+  AttentionBenchOptions attention;
 };
 
 void print_table(const BenchResult& result) {
@@ -27,6 +29,17 @@ void print_table(const BenchResult& result) {
 }
 
 void bench(const BenchOptions& options, Invocation& invocation) {
+  if (options.settings.what == "attend" || options.settings.what == "controls") {
+    AttentionBenchOptions attention = options.attention;
+    attention.what = options.settings.what;
+    attention.dtype = options.dtype;
+    attention.baseline = options.baseline;
+    attention.json = options.json;
+    attention.threads = options.settings.threads;
+    attention.repeat = options.settings.repeat;
+    attention.warmup = options.settings.warmup;
+    return bench_attention_kernels(attention, invocation);
+  }
   if (options.model.empty() == options.random.empty()) fail(ExitCode::kUsage, "bench needs either --model PATH or --random CONFIG_DIR");
   if (!options.baseline.empty() && options.baseline != "torch") fail(ExitCode::kUsage, "--baseline is \"{}\"; allowed is torch", options.baseline);
   BenchSettings settings = options.settings;
@@ -51,7 +64,9 @@ void add_bench_verb(CLI::App& app, Invocation& invocation) {
   auto options = std::make_shared<BenchOptions>();
   BenchSettings& settings = options->settings;
   CLI::App* verb = app.add_subcommand("bench", "Measure the speed and memory of one part of a model");
-  verb->add_option("what", settings.what, "unet (one step), vae (one decode) or text (one prompt)")->required()->check(CLI::IsMember({"unet", "vae", "text"}));
+  verb->add_option("what", settings.what, "unet (one step), vae (one decode), text (one prompt), attend (one attention) or controls (all controls of attention)")
+      ->required()
+      ->check(CLI::IsMember({"unet", "vae", "text", "attend", "controls"}));
   verb->add_option("--model", options->model, "A model's path or name")->type_name("PATH");
   verb->add_option("--random", options->random, "A folder with config.json (or unet/config.json, ...): random weights of those sizes")->type_name("CONFIG_DIR");
   verb->add_option("--height", settings.height, "Pixels; 0 = the model's own size")->check(CLI::Range(0, 65536));
@@ -63,9 +78,13 @@ void add_bench_verb(CLI::App& app, Invocation& invocation) {
   verb->add_option("--repeat", settings.repeat, "Measured runs")->check(CLI::Range(1, 100000))->capture_default_str();
   verb->add_option("--warmup", settings.warmup, "Runs before them")->check(CLI::Range(0, 100000))->capture_default_str();
   verb->add_flag("--tiling", settings.tiling, "vae: decode in tiles");
-  verb->add_option("--baseline", options->baseline, "torch: the same layers on libtorch's own operators, in the same process; adds the ratio")->type_name("NAME");
+  verb->add_option("--shape", options->attention.shape, "attend, controls: B,H,Lq,Lk,D")->type_name("SIZES")->capture_default_str();
+  verb->add_option("--control", options->attention.control, "attend: plain, style, bias_gain, col_sum, keys, blend, var or causal")->type_name("NAME")->capture_default_str();
+  verb->add_option("--baseline", options->baseline,
+                   "torch: the same layers on libtorch's own operators, in the same process; adds the ratio. attend, controls: or eager, the softmax of the whole matrix")
+      ->type_name("NAME");
   verb->add_option("--json", options->json, "Also write the result as JSON; - = standard output")->type_name("FILE");
-  verb->footer("Example:\n  attelier bench unet --model mini --batch 2 --repeat 5");
+  verb->footer("Examples:\n  attelier bench unet --model mini --batch 2 --repeat 5\n  attelier bench attend --shape 2,8,4096,77,40 --dtype bfloat16 --baseline torch");
   verb->callback([options, &invocation] { bench(*options, invocation); });
 }
 

@@ -7,6 +7,7 @@
 
 #include "kernels/blocks.h"
 #include "kernels/cpu/attention_cpu.h"
+#include "kernels/cuda/attention_cuda.h"
 #include "kernels/fused.h"
 
 namespace attelier::kernels {
@@ -55,6 +56,22 @@ AttentionResult attention_on_cpu(const AttentionControl& control, const Attentio
   return result;
 }
 
+/// The CUDA kernels for what libtorch's attention does not compute. Nothing but plain attention stays with libtorch, and is watched from a pass of its own.
+AttentionResult attention_on_cuda(const AttentionControl& control, const AttentionControl& bare, const at::Tensor& q, const at::Tensor& k, const at::Tensor& v) {
+  AttentionResult result;
+  const AttentionControl whole = canonicalise(control);
+  if (!is_plain(bare) && computes_the_same(bare, whole)) {
+    result = cuda::attention(whole, q, k, v, {.lse = true});
+  } else {
+    if (is_plain(bare)) result.o = plain_attention(q, k, v, bare.scale);
+    else result = cuda::attention(bare, q, k, v, {.lse = true});
+    if (!control.probes.empty()) result.probes = cuda::attention(whole, q, k, v, {.o = false}).probes;
+  }
+  // Gains that became a bias changed L, and under blend removed sources are missing from it.
+  if (control.renorm || control.combine == Combine::kBlend) result.lse = at::Tensor();
+  return result;
+}
+
 }  // namespace
 
 AttentionResult attention(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v, const AttentionControl& control) {
@@ -64,6 +81,7 @@ AttentionResult attention(const at::Tensor& q, const at::Tensor& k, const at::Te
   bare = canonicalise(std::move(bare));
   AttentionResult result;
   if (cpu::takes(bare, q, k, v)) return attention_on_cpu(control, bare, q, k, v);
+  if (cuda::takes(bare, q, k, v)) return attention_on_cuda(control, bare, q, k, v);
   if (is_plain(bare)) {
     result.o = plain_attention(q, k, v, bare.scale);
   } else if (const ResolvedCall call = resolve(bare, q, k, v); is_fusable(bare, call)) {

@@ -127,7 +127,7 @@ void Binding::set_probes(const std::vector<Probe>& probes) {
   constexpr int64_t kTasks = 32, kRowsPerTask = 96;
   call_.groups = std::clamp<int64_t>(kTasks / call_.batches, 1, std::max<int64_t>(1, call_.rows / kRowsPerTask));
   for (const Probe& probe : probes) {
-    const ProbeBinding& bound = probes_.emplace_back(probe, call_, call_.groups);
+    const ProbeBinding& bound = probes_.emplace_back(probe, call_, call_.groups, tensors_.front().device());
     if (!bound.is_lse()) call_.probes[call_.probe_count++] = bound.view();
   }
 }

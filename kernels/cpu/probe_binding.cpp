@@ -32,7 +32,7 @@ at::Tensor in_order(const at::Tensor& x, int64_t dimension, const List& list, co
   if (!list || *list == chosen || !x.defined()) return x;
   std::vector<int64_t> positions;
   for (const int64_t item : *list) positions.push_back(std::lower_bound(chosen.begin(), chosen.end(), item) - chosen.begin());
-  return x.index_select(dimension, at::tensor(positions, at::kLong));
+  return x.index_select(dimension, at::tensor(positions, at::kLong).to(x.device()));
 }
 
 bool sums_heads(const Probe& probe) { return probe.kind == ProbeKind::kHeadSum || probe.reduce_heads != ReduceHeads::kNone; }
@@ -49,7 +49,7 @@ Reading reading_of(ProbeKind kind) {
 
 }  // namespace
 
-ProbeBinding::ProbeBinding(const Probe& probe, const Call& call, int64_t groups)
+ProbeBinding::ProbeBinding(const Probe& probe, const Call& call, int64_t groups, at::Device device)
     : probe_(probe), heads_(sorted_unique(probe.heads, call.heads)), rows_(sorted_unique(probe.rows, call.rows)), keys_(sorted_unique(probe.keys, call.keys)) {
   if (is_lse()) return;
   head_slot_ = slots(heads_, call.heads);
@@ -73,20 +73,20 @@ ProbeBinding::ProbeBinding(const Probe& probe, const Call& call, int64_t groups)
   std::vector<int64_t> shape = {call.batches, view_.heads, view_.rows, view_.width};
   if (probe.kind == ProbeKind::kColSum) {
     shape = {call.batches, groups, view_.heads, view_.width};
-    row_weight_ = at::ones({1, call.rows}, at::kFloat);
+    row_weight_ = at::ones({1, call.rows}, at::TensorOptions(at::kFloat).device(device));
     if (probe.rows) {
       at::Tensor times = at::zeros({1, call.rows}, at::kFloat);
       for (const int64_t r : *probe.rows) times.data_ptr<float>()[r] += 1;
-      row_weight_ = times;
+      row_weight_ = times.to(device);
     }
     if (probe.row_weight.defined()) row_weight_ = row_weight_ * probe.row_weight.to(at::kFloat);
     row_weight_ = row_weight_.contiguous();
     view_.row_weight = {row_weight_.const_data_ptr<float>(), row_weight_.size(0) == 1 ? 0 : row_weight_.stride(0), 0, row_weight_.stride(1)};
   }
-  value_ = at::zeros(shape, at::kFloat);
+  value_ = at::zeros(shape, at::TensorOptions(at::kFloat).device(device));
   view_.value = value_.data_ptr<float>();
   if (probe.kind != ProbeKind::kTopk) return;
-  index_ = at::zeros(shape, at::kLong);
+  index_ = at::zeros(shape, at::TensorOptions(at::kLong).device(device));
   view_.index = index_.data_ptr<int64_t>();
 }
 

@@ -11,7 +11,8 @@ namespace attelier::kernels::cpu {
 /// One probe. The kernels see sorted lists without repetitions; results are put into the order that was asked for.
 class ProbeBinding {
  public:
-  ProbeBinding(const Probe& probe, const Call& call, int64_t groups);
+  /// Values lie on `device`, where the call's tensors are; lists stay in host memory.
+  ProbeBinding(const Probe& probe, const Call& call, int64_t groups, at::Device device);
   ProbeBinding(const ProbeBinding&) = delete;
 
   /// kLse comes from the L of the call, not from the kernels' captures.

@@ -45,15 +45,15 @@ class Renderer {
     for_each_row(frame.height, settings_.threads, [&](int y) { centres(frame, y); });
     if (!settings_.colour) return frame;
     frame.rgb.resize(3 * n);
-    if (settings_.samples > 1) {
-      for_each_row(frame.height, settings_.threads, [&](int y) { many_samples(frame, y); });
-      return frame;
-    }
     open_.assign(n, 1.f);
     if (settings_.occlusion && settings_.lighting == Lighting::kFull) {
       raw_open_.assign(n, 1.f);
-      for_each_row(frame.height, settings_.threads, [&](int y) { occlude(frame, y); });
+      for_each_row(frame.height, settings_.threads, [&](int y) { settings_.samples > 1 ? trace_occlusion(frame, y) : occlude(frame, y); });
       for_each_row(frame.height, settings_.threads, [&](int y) { smooth_occlusion(frame, y); });
+    }
+    if (settings_.samples > 1) {
+      for_each_row(frame.height, settings_.threads, [&](int y) { many_samples(frame, y); });
+      return frame;
     }
     for_each_row(frame.height, settings_.threads, [&](int y) { compose(frame, y); });
     if (settings_.smooth_edges) {
@@ -121,8 +121,9 @@ class Renderer {
         // The light's two numbers are stratified too, in another order.
         const int other = (k * 7 + static_cast<int>(bits >> 32 & 0xff)) % (side * side);
         const float u = (static_cast<float>(other % side) + jy) / static_cast<float>(side), v = (static_cast<float>(other / side) + jx) / static_cast<float>(side);
-        sum += display(sample(static_cast<float>(x) + (static_cast<float>(k % side) + jx) / static_cast<float>(side),
-                              static_cast<float>(y) + (static_cast<float>(k / side) + jy) / static_cast<float>(side), u, v), 1);
+        const Sample s = sample(static_cast<float>(x) + (static_cast<float>(k % side) + jx) / static_cast<float>(side),
+                                static_cast<float>(y) + (static_cast<float>(k / side) + jy) / static_cast<float>(side), u, v);
+        sum += display(s, open_near(frame, x, y, s.hit));
       }
       store(frame, frame.index(x, y), sum / static_cast<float>(side * side));
     }
@@ -161,13 +162,33 @@ class Renderer {
     }
   }
 
+  /// The same by rays: sixteen over the half space, turned from pixel to pixel, of which the smoothing blends the neighbours'.
+  void trace_occlusion(const Frame& frame, int y) {
+    const float reach = is_indoors(scene_.place) ? 1.1f : 1.6f;
+    for (int x = 0; x < frame.width; ++x) {
+      const size_t i = frame.index(x, y);
+      const Hit& hit = samples_[i].hit;
+      if (hit.part == kNothing || hit.part == kWaterPart) continue;
+      const Vec3 normal{frame.normal[3 * i], frame.normal[3 * i + 1], frame.normal[3 * i + 2]}, start = points_[i] + normal * 2e-3f;
+      float closed = 0;
+      for (int k = 0; k < 16; ++k) {
+        const uint64_t bits = mix64(mix64(static_cast<uint64_t>(y) << 32 | static_cast<uint64_t>(x), scene_.seed ^ 0xa0), static_cast<uint64_t>(k));
+        const Vec3 way = half_space_direction(normal, (static_cast<float>(k % 4) + unit_float(bits)) / 4, (static_cast<float>(k / 4) + unit_float(bits << 24)) / 4);
+        const Hit near = posed_.trace({start, way}, 1e-3f, reach);
+        if (near.part != kNothing && near.part != kWaterPart) closed += 1 - near.t / reach;
+      }
+      raw_open_[i] = 1 - 0.95f * closed / 16;
+    }
+  }
+
   void smooth_occlusion(const Frame& frame, int y) {
     for (int x = 0; x < frame.width; ++x) {
       const size_t i = frame.index(x, y);
       const float t = samples_[i].hit.t;
       float sum = 0, weight = 0;
-      for (int dy = -1; dy <= 2; ++dy)
-        for (int dx = -1; dx <= 2; ++dx) {
+      const int reach = settings_.samples > 1 ? 3 : 2;
+      for (int dy = 1 - reach; dy <= reach; ++dy)
+        for (int dx = 1 - reach; dx <= reach; ++dx) {
           const int sx = x + dx, sy = y + dy;
           if (sx < 0 || sy < 0 || sx >= frame.width || sy >= frame.height) continue;
           const size_t j = frame.index(sx, sy);
@@ -185,9 +206,9 @@ class Renderer {
     }
   }
 
-  /// Three more samples where a neighbour shows something else.
+  /// Two more samples where a neighbour shows something else.
   void refine(Frame& frame, const std::vector<float>& first, int y) const {
-    static constexpr float kPlaces[3][2] = {{0.2f, 0.3f}, {0.75f, 0.15f}, {0.4f, 0.85f}};
+    static constexpr float kPlaces[2][2] = {{0.2f, 0.8f}, {0.85f, 0.3f}};
     for (int x = 0; x < frame.width; ++x) {
       const size_t i = frame.index(x, y);
       bool edge = false;
@@ -204,7 +225,7 @@ class Renderer {
         const Sample s = sample(static_cast<float>(x) + place[0], static_cast<float>(y) + place[1], -1, -1);
         sum += display(s, open_near(frame, x, y, s.hit));
       }
-      store(frame, i, sum * 0.25f);
+      store(frame, i, sum / 3);
     }
   }
   /// The openness of the pixel around (x, y) that shows the same part.

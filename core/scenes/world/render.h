@@ -12,11 +12,11 @@ namespace attelier::world {
 
 struct RenderSettings {
   Lighting lighting = Lighting::kFull;
-  /// Rays per pixel. 1: one for the truth and the colour, three more where the picture has an edge (the training setting). From 4 on every pixel gets
+  /// Rays per pixel. 1: one for the truth and the colour, two more where the picture has an edge (the training setting). From 4 on every pixel gets
   /// that many, with soft shadows and traced ambient occlusion (the documentation setting: 16 to 64).
   int samples = 1;
   bool shadows = true;
-  bool smooth_edges = true;  // at samples 1: the three more
+  bool smooth_edges = true;  // at samples 1: the two more
   bool occlusion = true;     // at samples 1: ambient occlusion from the depth (full lighting only)
   bool colour = true;        // false: the truth alone
   int threads = 1;           // never changes a bit of the result

@@ -58,12 +58,17 @@ Point point_at(const PosedScene& posed, const Ray& ray, const Hit& hit, const Ve
   return out;
 }
 
-/// A direction around `axis`, cosine-weighted when `spread` is 1, in a small disc of radius `spread` else.
-Vec3 around(const Vec3& axis, float spread, float u, float v, bool hemisphere) {
-  const Vec3 side = normalised(std::fabs(axis.y) < 0.9f ? cross(axis, {0, 1, 0}) : cross(axis, {1, 0, 0})), other = cross(axis, side);
-  const float radius = std::sqrt(u), x = radius * cosine(2 * kPi * v), y = radius * sine(2 * kPi * v);
-  if (hemisphere) return normalised(side * x + other * y + axis * std::sqrt(std::max(0.f, 1 - u)));
-  return normalised(axis + (side * x + other * y) * spread);
+/// Two unit vectors at right angles to `axis` and to each other.
+std::pair<Vec3, Vec3> sides_of(const Vec3& axis) {
+  const Vec3 side = normalised(std::fabs(axis.y) < 0.9f ? cross(axis, {0, 1, 0}) : cross(axis, {1, 0, 0}));
+  return {side, cross(axis, side)};
+}
+
+/// A direction within `spread` radians of `axis`.
+Vec3 disc_direction(const Vec3& axis, float spread, float u, float v) {
+  const auto [side, other] = sides_of(axis);
+  const float radius = std::sqrt(u) * spread;
+  return normalised(axis + side * (radius * cosine(2 * kPi * v)) + other * (radius * sine(2 * kPi * v)));
 }
 
 Colour ambient_light(const Light& light, const Vec3& normal) { return mix(light.below, light.above, 0.5f + 0.5f * normal.y); }
@@ -77,7 +82,7 @@ Shade shade_solid(const PosedScene& posed, const Ray& ray, const Point& p, const
   Shade out;
   // Rays leave a little above the surface; soft things (leaves, fur) a little further, which hides their own facets.
   const Vec3 start = p.position + p.geometric * 2e-3f;
-  const Vec3 sun = full && settings.u >= 0 ? around(light.sun, light.sun_radius, settings.u, settings.v, false) : light.sun;
+  const Vec3 sun = full && settings.u >= 0 ? disc_direction(light.sun, light.sun_radius, settings.u, settings.v) : light.sun;
   float facing = dot(p.normal, sun);
   facing = std::max(0.f, (facing + 0.4f * p.softness) / (1 + 0.4f * p.softness));
   if (dot(p.geometric, sun) <= -0.2f * p.softness) facing = 0;
@@ -105,12 +110,6 @@ Shade shade_solid(const PosedScene& posed, const Ray& ray, const Point& p, const
       const Vec3 mirrored = ray.direction - p.normal * (2 * dot(ray.direction, p.normal));
       const Colour around_us = is_indoors(scene.place) ? ambient_light(light, mirrored) * 0.8f : mirrored.y > 0 ? sky_colour(scene, mirrored, false) : light.below;
       out.ambient = out.ambient * (1 - fresnel) + around_us * fresnel;
-    }
-    if (settings.u >= 0) {
-      // One ray of ambient occlusion per sample, over a metre or so.
-      const Vec3 way = around(p.geometric, 1, settings.v, settings.u, true);
-      const float reach = is_indoors(scene.place) ? 0.9f : 1.6f;
-      if (posed.blocked({start, way}, 1e-3f, reach)) out.ambient = out.ambient * 0.22f;
     }
   }
   out.direct += p.surface.albedo * p.emission;
@@ -154,6 +153,12 @@ Shade shade_water(const PosedScene& posed, const Ray& ray, const Hit& hit, float
 }
 
 }  // namespace
+
+Vec3 half_space_direction(const Vec3& axis, float u, float v) {
+  const auto [side, other] = sides_of(axis);
+  const float radius = std::sqrt(u);
+  return normalised(side * (radius * cosine(2 * kPi * v)) + other * (radius * sine(2 * kPi * v)) + axis * std::sqrt(std::max(0.f, 1 - u)));
+}
 
 Shade shade(const PosedScene& posed, const Ray& ray, const Hit& hit, const Vec3& normal, float footprint, const ShadingSettings& settings) {
   Shade out = hit.part == kWaterPart ? shade_water(posed, ray, hit, footprint, settings) : shade_solid(posed, ray, point_at(posed, ray, hit, normal, footprint), settings);

@@ -14,9 +14,12 @@ enum class Lighting : unsigned char {
 struct ShadingSettings {
   Lighting lighting = Lighting::kFull;
   bool shadows = true;
-  /// Directions to jitter the sun and to sample the half space over a point with, each in [0, 1); negative: no jitter, no traced ambient occlusion.
+  /// Where on the sun's disc the light comes from, each in [0, 1); negative: its middle.
   float u = -1, v = -1;
 };
+
+/// A direction of the half space around the unit vector `axis`, denser near it (by the cosine); u and v in [0, 1).
+Vec3 half_space_direction(const Vec3& axis, float u, float v);
 
 /// Linear light towards the eye, kept apart because ambient occlusion darkens only one of them.
 struct Shade {

@@ -49,6 +49,8 @@ std::optional<float> Terrain::march(const Ray& ray, float low, float high, const
   float t = low;
   // Nothing above the block's highest control point.
   if (ray.direction.y < 0) t = std::max(t, (bounds.highest - ray.origin.y) / ray.direction.y);
+  if (ray.direction.y > 0) high = std::min(high, (bounds.highest - ray.origin.y) / ray.direction.y);
+  if (t >= high) return std::nullopt;
   const auto gap = [&](float at) {
     const Vec3 p = ray.at(at);
     return p.y - height(p.x, p.z);

@@ -27,7 +27,7 @@ class Terrain {
   std::optional<float> intersect(const Ray& ray, float t_low, float t_high) const;
 
  private:
-  static constexpr int kCells = 128, kBlock = 8, kBlocks = kCells / kBlock;
+  static constexpr int kCells = 128, kBlock = 4, kBlocks = kCells / kBlock;
   struct BlockBounds {
     float highest, steepest;
   };

@@ -129,17 +129,20 @@ ATTELIER_INLINE Vector exchange_high(Vector a, Vector b, std::integer_sequence<i
   return __builtin_shufflevector(a, b, (kLane & kDistance ? kLanes + kLane : kLane + kDistance)...);
 }
 
+/// The halves of two rows that stay in the upper row and in the lower one when blocks of kDistance lanes change places.
+template <int kDistance, int... kLane>
+ATTELIER_INLINE void exchange(Vector& upper, Vector& lower, std::integer_sequence<int, kLane...>) {
+  const Vector a = upper, b = lower;
+  upper = __builtin_shufflevector(a, b, (kLane & kDistance ? kLanes + kLane - kDistance : kLane)...);
+  lower = __builtin_shufflevector(a, b, (kLane & kDistance ? kLanes + kLane : kLane + kDistance)...);
+}
+
 /// Transposes kLanes vectors in place: log2(kLanes) rounds of exchanges between rows a power of two apart.
 template <int kDistance>
 ATTELIER_INLINE void transpose_round(Vector* rows) {
-  using Lanes = std::make_integer_sequence<int, kLanes>;
 #pragma GCC unroll 16
-  for (int i = 0; i < kLanes; ++i) {
-    if (i & kDistance) continue;
-    const Vector a = rows[i], b = rows[i + kDistance];
-    rows[i] = exchange_low<kDistance>(a, b, Lanes());
-    rows[i + kDistance] = exchange_high<kDistance>(a, b, Lanes());
-  }
+  for (int i = 0; i < kLanes; ++i)
+    if ((i & kDistance) == 0) exchange<kDistance>(rows[i], rows[i + kDistance], std::make_integer_sequence<int, kLanes>());
 }
 
 ATTELIER_INLINE void transpose(Vector* rows) {

@@ -23,9 +23,12 @@ void print_table(const BenchResult& result) {
     fmt::print("{:<10} {:>8.3f} s {:>8.3f} s {:>8.3f} s {:>9.2f} GB\n", name, times.median(), times.fastest(), times.slowest(), static_cast<double>(times.peak_bytes) / 1e9);
   };
   row("attelier", result.ours);
-  if (!result.baseline) return;
-  row("torch", *result.baseline);
-  fmt::print("torch takes {:.2f} times as long\n", result.baseline->median() / result.ours.median());
+  if (result.baseline) {
+    row("torch", *result.baseline);
+    fmt::print("torch takes {:.2f} times as long\n", result.baseline->median() / result.ours.median());
+  }
+  if (!result.profile.empty()) fmt::print("\n{:<44} {:>7} {:>12}\n", "operator", "calls", "time");
+  for (const OperatorTime& time : result.profile) fmt::print("{:<44} {:>7} {:>9.1f} ms\n", time.name, time.calls, time.seconds * 1e3);
 }
 
 void bench(const BenchOptions& options, Invocation& invocation) {
@@ -83,6 +86,7 @@ void add_bench_verb(CLI::App& app, Invocation& invocation) {
   verb->add_option("--baseline", options->baseline,
                    "torch: the same layers on libtorch's own operators, in the same process; adds the ratio. attend, controls: or eager, the softmax of the whole matrix")
       ->type_name("NAME");
+  verb->add_flag("--profile", settings.with_profile, "Also one run with every operator timed: where the time goes");
   verb->add_option("--json", options->json, "Also write the result as JSON; - = standard output")->type_name("FILE");
   verb->footer("Examples:\n  attelier bench unet --model mini --batch 2 --repeat 5\n  attelier bench attend --shape 2,8,4096,77,40 --dtype bfloat16 --baseline torch");
   verb->callback([options, &invocation] { bench(*options, invocation); });

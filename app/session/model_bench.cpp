@@ -156,6 +156,7 @@ nlohmann::json BenchResult::to_json() const {
     json["baseline"]["name"] = "torch";
     json["ratio"] = baseline->median() / ours.median();
   }
+  for (const OperatorTime& time : profile) json["profile"].push_back({{"operator", time.name}, {"calls", time.calls}, {"seconds", time.seconds}});
   return json;
 }
 
@@ -171,6 +172,7 @@ BenchResult bench_model(const std::filesystem::path& path, bool random, const Be
   if (settings.with_baseline) result.baseline = measure(subject, result.settings, "torch", context);
   subject.module->prepare_for_inference();
   result.ours = measure(subject, result.settings, "attelier", context);
+  if (settings.with_profile) result.profile = profile_operators([&] { subject.run({}); });
   return result;
 }
 

@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "app/session/operator_profile.h"
 #include "core/base/context.h"
 
 namespace attelier {
@@ -17,7 +18,7 @@ struct BenchSettings {
   std::string what = "unet";  // unet, vae (decoder) or text
   int64_t height = 0, width = 0;  // pixels, 0 = the model's own
   int64_t batch = 1, threads = 0, repeat = 3, warmup = 1;
-  bool tiling = false, with_baseline = false;
+  bool tiling = false, with_baseline = false, with_profile = false;
   at::Device device = at::kCPU;
   at::ScalarType dtype = at::kFloat;
 };
@@ -37,6 +38,7 @@ struct BenchResult {
   std::string model;
   BenchTimes ours;
   std::optional<BenchTimes> baseline;  // the same layers on libtorch's own operators
+  std::vector<OperatorTime> profile;   // of one more run, where asked for
   nlohmann::json to_json() const;
 };
 

@@ -157,6 +157,9 @@ JobResult run_job(const Job& job, Context& context, Trace* trace) {
   context.dtype = parse_dtype(job.run.dtype, context.device);
   set_threads(job.run.threads);
   DiffusionModel model(resolve_model(job.model), context.device, context.dtype);
+  // A missing tokenizer is said before time goes into the weights.
+  if (const Json embeds = job.params.value("prompt_embeds", Json()); embeds.is_null() || embeds == "")
+    for (const char* name : {"tokenizer", "tokenizer_2"}) model.files().tokenizer_folder(name);
   const std::string model_sha256 = model.files().hash(&context);
   if (!job.model_sha256.empty() && job.model_sha256 != model_sha256)
     context.warn("the model {} (sha256 {}...) is not the one that the job was made with ({}...): the picture will differ", job.model, model_sha256.substr(0, 12),

@@ -28,6 +28,7 @@ TEST(World, SameSeedSameSceneAndSameBitsForAnyNumberOfThreads) {
     const PosedScene pa(a, 0.3f), pb(b, 0.3f);
     const Camera camera = still_camera(a, kSide, kSide);
     for (const int samples : {1, 4}) {
+      if (samples > 1 && seed % 4 != 0) continue;
       const Frame one = render(pa, camera, {.samples = samples, .threads = 1}), two = render(pb, camera, {.samples = samples, .threads = 2});
       EXPECT_EQ(one.rgb, two.rgb) << seed;
       EXPECT_EQ(one.depth, two.depth);

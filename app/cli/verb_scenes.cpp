@@ -64,9 +64,13 @@ std::map<std::string, Value> table(int first, int count, const auto& name) {
   return out;
 }
 
+const std::map<std::string, WorldOutput> kOutputs = {{"pictures", WorldOutput::kPictures}, {"video", WorldOutput::kVideo}, {"views", WorldOutput::kViews}, {"panorama", WorldOutput::kPanorama},
+                                                     {"story", WorldOutput::kStory}, {"pairs", WorldOutput::kPairs}, {"removal", WorldOutput::kRemoval}};
+const std::map<std::string, world::Lighting> kLightings = {{"full", world::Lighting::kFull}, {"matte", world::Lighting::kMatte}, {"albedo", world::Lighting::kAlbedo}};
+
 struct Options {
   WorldOptions world;
-  std::string which = "full", style = "plain", quality = "fast";
+  std::string which = "full", output = "pictures", style = "plain", quality = "fast", lighting = "full";
   std::string place, daytime, weather;
   std::vector<std::string> things;
 };
@@ -77,6 +81,8 @@ void resolve(Options& o, const auto& places, const auto& daytimes, const auto& w
   if (!o.daytime.empty()) w.wish.daytime = daytimes.at(o.daytime);
   if (!o.weather.empty()) w.wish.weather = weathers.at(o.weather);
   for (const std::string& thing : o.things) w.wish.things.push_back(kinds.at(thing));
+  w.output = kOutputs.at(o.output);
+  w.lighting = kLightings.at(o.lighting);
   if (o.style != "any") w.look = looks.at(o.style);
   w.samples = o.quality == "fast" ? 1 : 25;
   if (w.output == WorldOutput::kPairs && w.size % w.factor != 0)
@@ -104,13 +110,10 @@ void add_scenes_verb(CLI::App& app, Invocation& invocation) {
   kinds.erase("window"), kinds.erase("door");  // parts of rooms
   auto styles = looks;
   styles["any"] = world::Look::kCount;
-  static const std::map<std::string, WorldOutput> outputs = {{"pictures", WorldOutput::kPictures}, {"video", WorldOutput::kVideo}, {"views", WorldOutput::kViews}, {"panorama", WorldOutput::kPanorama},
-                                                             {"story", WorldOutput::kStory}, {"pairs", WorldOutput::kPairs}, {"removal", WorldOutput::kRemoval}};
-  static const std::map<std::string, world::Lighting> lightings = {{"full", world::Lighting::kFull}, {"matte", world::Lighting::kMatte}, {"albedo", world::Lighting::kAlbedo}};
   CLI::App* verb = app.add_subcommand("scenes", "Draw scenes with captions and exact truth: depth, normals, masks, flow, cameras");
   verb->add_option("--world", options->which, "full: 3D scenes with truth; small: the flat pictures that the shipped mini model knows")->capture_default_str()->check(CLI::IsMember({"full", "small"}));
-  verb->add_option("--output", w.output, "pictures, video (with flow), views (around the scene), panorama (360 degrees), story, pairs (low and high resolution), removal (before and after)")
-      ->transform(CLI::CheckedTransformer(outputs))->default_str("pictures");
+  verb->add_option("--output", options->output, "pictures, video (with flow), views (around the scene), panorama (360 degrees), story, pairs (low and high resolution), removal (before and after)")
+      ->capture_default_str()->check(CLI::IsMember(kOutputs));
   verb->add_option("--out", w.folder, "An existing folder for the files, captions.jsonl and contact_sheet.png")->capture_default_str();
   verb->add_option("--count", w.count, "Number of scenes")->capture_default_str()->check(CLI::Range(int64_t{1}, int64_t{1000000}));
   verb->add_option("--frames", w.frames, "Pictures of a video, a set of views or a story")->capture_default_str()->check(CLI::Range(int64_t{1}, int64_t{10000}));
@@ -122,7 +125,7 @@ void add_scenes_verb(CLI::App& app, Invocation& invocation) {
   verb->add_option("--things", options->things, "What stands there, left to right, e.g. house,tree,cat; drawn from the seed if absent")->delimiter(',')->check(CLI::IsMember(kinds));
   verb->add_option("--style", options->style, "How it is painted; any: another for each scene")->capture_default_str()->check(CLI::IsMember(styles));
   verb->add_option("--quality", options->quality, "fast: for training; fine: soft shadows and 25 rays a pixel")->capture_default_str()->check(CLI::IsMember({"fast", "fine"}));
-  verb->add_option("--lighting", w.lighting, "full; matte: shadows alone, the same from every side; albedo: reflectance alone")->transform(CLI::CheckedTransformer(lightings))->default_str("full");
+  verb->add_option("--lighting", options->lighting, "full; matte: shadows alone, the same from every side; albedo: reflectance alone")->capture_default_str()->check(CLI::IsMember(kLightings));
   verb->add_flag("--truth,!--no-truth", w.truth, "Write depth, normals, masks, flow and cameras too (the default)");
   verb->add_option("--fps", w.frames_per_second, "Frames of a second of video")->capture_default_str()->check(CLI::Range(0.1, 240.0));
   verb->add_option("--factor", w.factor, "How much smaller the low-resolution partner is")->capture_default_str()->check(CLI::Range(2, 16));

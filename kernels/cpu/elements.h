@@ -8,11 +8,38 @@ namespace attelier::kernels::cpu::ATTELIER_CPU_LEVEL {
 
 inline constexpr float kInfinity = __builtin_inff();
 
-// float16 in memory. Clang knows _Float16 only on machines that compute in it.
+// float16 as bits. Clang knows _Float16 only on machines that compute in it; without conversion instructions the bits are moved by hand.
+#ifdef __F16C__
 #ifdef __clang__
 using Half = __fp16;
 #else
 using Half = _Float16;
+#endif
+ATTELIER_INLINE float float_of_half(uint16_t bits) { return static_cast<float>(__builtin_bit_cast(Half, bits)); }
+ATTELIER_INLINE uint16_t half_of_float(float x) { return __builtin_bit_cast(uint16_t, static_cast<Half>(x)); }
+#else
+ATTELIER_INLINE float float_of_half(uint16_t bits) {
+  const uint32_t sign = (bits & 0x8000u) << 16, rest = bits & 0x7fffu;
+  const uint32_t magnitude = rest >= 0x7c00 ? 0x7f800000u | (rest & 0x3ffu) << 13 : __builtin_bit_cast(uint32_t, __builtin_bit_cast(float, rest << 13) * 0x1p112f);
+  return __builtin_bit_cast(float, sign | magnitude);
+}
+
+/// Rounds to nearest even.
+ATTELIER_INLINE uint16_t half_of_float(float x) {
+  const uint32_t bits = __builtin_bit_cast(uint32_t, x), sign = (bits & 0x80000000u) >> 16, rest = bits & 0x7fffffffu;
+  uint32_t half;
+  if (rest > 0x7f800000u) {
+    half = 0x7e00;  // not a number
+  } else if (rest >= 0x477ff000u) {
+    half = 0x7c00;  // 65520 and more
+  } else if (rest < 0x38800000u) {
+    // Below 2^-14: adding 1/2 leaves the rounded multiple of 2^-24 in the low bits.
+    half = __builtin_bit_cast(uint32_t, __builtin_bit_cast(float, rest) + 0.5f) - 0x3f000000u;
+  } else {
+    half = (rest - 0x38000000u + 0xfffu + ((rest >> 13) & 1u)) >> 13;
+  }
+  return static_cast<uint16_t>(sign | half);
+}
 #endif
 
 ATTELIER_INLINE float float_of_bfloat16(uint16_t bits) { return __builtin_bit_cast(float, static_cast<uint32_t>(bits) << 16); }
@@ -36,8 +63,8 @@ inline void to_floats(const void* in, Element element, int64_t n, float* out) {
     const auto* bits = static_cast<const uint16_t*>(in);
     for (int64_t i = 0; i < n; ++i) out[i] = float_of_bfloat16(bits[i]);
   } else {
-    const auto* half = static_cast<const Half*>(in);
-    for (int64_t i = 0; i < n; ++i) out[i] = static_cast<float>(half[i]);
+    const auto* bits = static_cast<const uint16_t*>(in);
+    for (int64_t i = 0; i < n; ++i) out[i] = float_of_half(bits[i]);
   }
 }
 
@@ -49,8 +76,8 @@ inline void from_floats(const float* in, Element element, int64_t n, void* out) 
     auto* bits = static_cast<uint16_t*>(out);
     for (int64_t i = 0; i < n; ++i) bits[i] = bfloat16_of_float(in[i]);
   } else {
-    auto* half = static_cast<Half*>(out);
-    for (int64_t i = 0; i < n; ++i) half[i] = static_cast<Half>(in[i]);
+    auto* bits = static_cast<uint16_t*>(out);
+    for (int64_t i = 0; i < n; ++i) bits[i] = half_of_float(in[i]);
   }
 }
 

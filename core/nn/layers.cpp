@@ -3,6 +3,7 @@
 #include <cmath>
 
 #include "core/nn/prepared_weights.h"
+#include "kernels/convolution.h"
 #include "kernels/layers.h"
 
 namespace attelier::nn {
@@ -40,7 +41,9 @@ Conv2d::Conv2d(int64_t in, int64_t out, int64_t kernel, int64_t stride, int64_t 
 
 at::Tensor Conv2d::forward(const at::Tensor& x, const at::Tensor& addend) const {
   at::Tensor y;
-  if (!weight.value.is_mkldnn()) {
+  if (weight.is_packed()) {
+    y = kernels::convolve_3x3(x, weight.value, bias.value, addend);
+  } else if (!weight.value.is_mkldnn()) {
     y = at::conv2d(x, weight.value, bias.value, {stride_, stride_}, {padding_, padding_});
     if (addend.defined()) y = y + addend;
   } else if (is_pointwise()) {
@@ -54,8 +57,9 @@ at::Tensor Conv2d::forward(const at::Tensor& x, const at::Tensor& addend) const 
 }
 
 void Conv2d::prepare_own() {
-  if (!can_prepare(weight.value)) return;
-  weight.value = is_pointwise() ? prepare_linear(weight.value.flatten(1)) : prepare_convolution(weight.value, stride_, padding_);
+  if (weight.is_prepared()) return;
+  if (stride_ == 1 && padding_ == 1 && kernels::can_pack_3x3(weight.value)) weight.value = kernels::pack_3x3(weight.value);
+  else if (can_prepare(weight.value)) weight.value = is_pointwise() ? prepare_linear(weight.value.flatten(1)) : prepare_convolution(weight.value, stride_, padding_);
 }
 
 bool Conv2d::is_pointwise() const { return weight.shape[2] == 1 && weight.shape[3] == 1 && stride_ == 1 && padding_ == 0; }

@@ -4,6 +4,8 @@
 
 #include <cmath>
 
+#include "kernels/convolution.h"
+
 namespace attelier::nn {
 namespace {
 
@@ -11,6 +13,11 @@ namespace {
 std::string join(const std::string& prefix, const std::string& name) { return prefix.empty() ? name : name.empty() ? prefix : prefix + "." + name; }
 
 }  // namespace
+
+at::Tensor Parameter::dense() const {
+  if (!is_prepared()) return value;
+  return is_packed() ? kernels::unpack_3x3(value, shape[0], shape[1]) : value.to_dense().view(shape);
+}
 
 void Module::visit(const std::function<void(const std::string&, Module&)>& visitor, const std::string& path) {
   visitor(path, *this);

@@ -16,8 +16,11 @@ struct Parameter {
   std::vector<int64_t> shape;
   at::Tensor value;
 
-  /// The value as numbers in `shape`, also where prepare_for_inference() has made it opaque.
-  at::Tensor dense() const { return value.is_mkldnn() ? value.to_dense().view(shape) : value; }
+  /// True where prepare_for_inference() has made the value opaque: oneDNN's tensor, or the row that kernels/convolution.h packs.
+  bool is_prepared() const { return value.defined() && (value.is_mkldnn() || is_packed()); }
+  bool is_packed() const { return shape.size() == 4 && value.dim() == 1; }
+  /// The value as numbers in `shape`, prepared or not.
+  at::Tensor dense() const;
 };
 
 struct NamedParameter {
@@ -44,7 +47,7 @@ class Module {
   void to(at::Device device, at::ScalarType dtype);
 
   /// Sorts the weights of linear layers and convolutions as the CPU's kernels read them, each in place of its original: faster from the second call
-  /// on, the same memory, no gradients. Such a `value` is opaque; `value.to_dense()` is the original. A no-op where there are no such kernels.
+  /// on, the same memory, no gradients. Such a `value` is opaque; dense() is the original, bit for bit. A no-op where there are no such kernels.
   void prepare_for_inference();
 
   /// Fills every parameter with a seeded draw: the initialisation PyTorch's own layers use. For training from scratch, tests and `bench --random`.

@@ -47,7 +47,7 @@ at::Tensor difference(const Addition& addition, at::Device device) {
 
 bool is_prepared(nn::Module& module) {
   const auto parameters = module.named_parameters();
-  return std::any_of(parameters.begin(), parameters.end(), [](const nn::NamedParameter& entry) { return entry.parameter->value.defined() && entry.parameter->value.is_mkldnn(); });
+  return std::any_of(parameters.begin(), parameters.end(), [](const nn::NamedParameter& entry) { return entry.parameter->is_prepared(); });
 }
 
 }  // namespace

@@ -9,9 +9,11 @@ namespace attelier::kernels::cpu {
 
 extern const Kernels kPortableKernels;
 extern const LayerKernels kPortableLayerKernels;
+extern const ConvolutionKernels kPortableConvolutionKernels;
 #ifdef __x86_64__
 extern const Kernels kAvx2Kernels, kAvx512Kernels, kAvx512Bf16Kernels;
 extern const LayerKernels kAvx2LayerKernels, kAvx512LayerKernels, kAvx512Bf16LayerKernels;
+extern const ConvolutionKernels kAvx2ConvolutionKernels, kAvx512ConvolutionKernels;
 #endif
 
 namespace {
@@ -81,6 +83,18 @@ const LayerKernels& layer_kernels_of([[maybe_unused]] Level level) {
   }
 #endif
   return kPortableLayerKernels;
+}
+
+const ConvolutionKernels& convolution_kernels_of([[maybe_unused]] Level level) {
+#ifdef __x86_64__
+  switch (level) {
+    case Level::kPortable: break;
+    case Level::kAvx2: return kAvx2ConvolutionKernels;
+    case Level::kAvx512:
+    case Level::kAvx512Bf16: return kAvx512ConvolutionKernels;
+  }
+#endif
+  return kPortableConvolutionKernels;
 }
 
 }  // namespace attelier::kernels::cpu

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "kernels/cpu/call.h"
+#include "kernels/cpu/convolution_call.h"
 #include "kernels/cpu/layer_call.h"
 
 namespace attelier::kernels::cpu {
@@ -26,5 +27,6 @@ void use_level(Level level);
 
 const Kernels& kernels_of(Level level);
 const LayerKernels& layer_kernels_of(Level level);
+const ConvolutionKernels& convolution_kernels_of(Level level);
 
 }  // namespace attelier::kernels::cpu

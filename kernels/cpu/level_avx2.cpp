@@ -1,4 +1,5 @@
 #define ATTELIER_CPU_LEVEL avx2
+#include "kernels/cpu/convolution.h"
 #include "kernels/cpu/layers.h"
 #include "kernels/cpu/peak.h"
 #include "kernels/cpu/tasks.h"
@@ -10,5 +11,8 @@ const Kernels kAvx2Kernels = {avx2::task_count, avx2::workspace_bytes, avx2::run
 
 extern const LayerKernels kAvx2LayerKernels;
 const LayerKernels kAvx2LayerKernels = {avx2::group_norm_sums, avx2::group_norm_factors, avx2::group_norm_apply, avx2::gated_gelu};
+
+extern const ConvolutionKernels kAvx2ConvolutionKernels;
+const ConvolutionKernels kAvx2ConvolutionKernels = {avx2::convolution_inputs, avx2::convolution_outputs};
 
 }  // namespace attelier::kernels::cpu

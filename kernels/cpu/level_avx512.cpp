@@ -1,4 +1,5 @@
 #define ATTELIER_CPU_LEVEL avx512
+#include "kernels/cpu/convolution.h"
 #include "kernels/cpu/layers.h"
 #include "kernels/cpu/peak.h"
 #include "kernels/cpu/tasks.h"
@@ -10,5 +11,8 @@ const Kernels kAvx512Kernels = {avx512::task_count, avx512::workspace_bytes, avx
 
 extern const LayerKernels kAvx512LayerKernels;
 const LayerKernels kAvx512LayerKernels = {avx512::group_norm_sums, avx512::group_norm_factors, avx512::group_norm_apply, avx512::gated_gelu};
+
+extern const ConvolutionKernels kAvx512ConvolutionKernels;
+const ConvolutionKernels kAvx512ConvolutionKernels = {avx512::convolution_inputs, avx512::convolution_outputs};
 
 }  // namespace attelier::kernels::cpu

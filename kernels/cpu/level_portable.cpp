@@ -1,4 +1,5 @@
 #define ATTELIER_CPU_LEVEL portable
+#include "kernels/cpu/convolution.h"
 #include "kernels/cpu/layers.h"
 #include "kernels/cpu/peak.h"
 #include "kernels/cpu/tasks.h"
@@ -10,5 +11,8 @@ const Kernels kPortableKernels = {portable::task_count, portable::workspace_byte
 
 extern const LayerKernels kPortableLayerKernels;
 const LayerKernels kPortableLayerKernels = {portable::group_norm_sums, portable::group_norm_factors, portable::group_norm_apply, portable::gated_gelu};
+
+extern const ConvolutionKernels kPortableConvolutionKernels;
+const ConvolutionKernels kPortableConvolutionKernels = {portable::convolution_inputs, portable::convolution_outputs};
 
 }  // namespace attelier::kernels::cpu

@@ -4,22 +4,10 @@
 #include <ATen/Parallel.h>
 #include <gtest/gtest.h>
 
-#include "kernels/cpu/level.h"
+#include "tests/kernels/levels.h"
 
 namespace attelier::kernels {
 namespace {
-
-/// Runs the body once per instruction set.
-template <typename Body>
-void on_every_level(const Body& body) {
-  const cpu::Level before = cpu::current_level();
-  for (const cpu::Level level : cpu::available_levels()) {
-    SCOPED_TRACE(std::string(cpu::level_name(level)));
-    cpu::use_level(level);
-    body();
-  }
-  cpu::use_level(before);
-}
 
 double error(const at::Tensor& value, const at::Tensor& exact) { return ((value.to(at::kDouble) - exact).abs().max() / exact.abs().max()).item<double>(); }
 

@@ -61,6 +61,22 @@ TEST_F(Layers, PreparedWeightsComputeTheSameAndComeBackBitForBit) {
   EXPECT_TRUE(pair_.conv.weight.value.equal(kernel));
 }
 
+TEST_F(Layers, PackedConvolutionsComputeTheSameAndComeBackBitForBit) {
+  Conv2d conv(32, 48, 3, 1, 1), strided(32, 48, 3, 2, 1);
+  for (Conv2d* layer : {&conv, &strided}) {
+    layer->initialise(make_generator(10));
+    const at::Tensor weight = layer->weight.value, x = at::randn({2, 32, 9, 6}, make_generator(11)), y = layer->forward(x), more = at::randn_like(y);
+    for (int time = 0; time < 2; ++time) {  // a second call changes nothing
+      layer->prepare_for_inference();
+      EXPECT_TRUE(at::allclose(layer->forward(x, more), y + more, 1e-5, 1e-5));
+      EXPECT_TRUE(layer->weight.dense().equal(weight));
+    }
+    EXPECT_EQ(layer->weight.is_packed(), layer == &conv);
+    layer->to(at::kCPU, at::kBFloat16);
+    EXPECT_TRUE(layer->weight.value.equal(weight.to(at::kBFloat16)));
+  }
+}
+
 TEST_F(Layers, PreparedConvolutionsTakeSinglePixelsAndViews) {
   const at::Tensor pixel = at::randn({1, 24, 1, 1}, make_generator(6)), wide = map_.slice(3, 1, 5).slice(2, 0, 2);
   const at::Tensor more = at::randn({1, 40, 1, 1}, make_generator(7));

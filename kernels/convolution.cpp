@@ -1,0 +1,73 @@
+#include "kernels/convolution.h"
+
+#include <ATen/Parallel.h>
+
+#include "kernels/cpu/level.h"
+
+namespace attelier::kernels {
+namespace {
+
+/// Transformed inputs of a chunk: 4 MiB, which the last cache holds for every thread. A chunk has at least so many tiles that transforming the weights for it costs little.
+constexpr int64_t kChunkFloats = 1 << 20, kLeastTiles = 2 * cpu::kBlock;
+
+/// Tiles of a group, the unit of work for one panel: so many that each thread gets several, in whole blocks.
+int64_t group_size(int64_t tiles, int64_t panels) {
+  const int64_t groups = std::max<int64_t>(1, 4 * at::get_num_threads() / panels), blocks = (tiles + cpu::kBlock - 1) / cpu::kBlock;
+  return std::max<int64_t>(1, (blocks + groups - 1) / groups) * cpu::kBlock;
+}
+
+}  // namespace
+
+bool can_pack_3x3(const at::Tensor& weight) {
+  return weight.defined() && weight.is_cpu() && weight.layout() == at::kStrided && weight.scalar_type() == at::kFloat && weight.dim() == 4 && weight.numel() > 0 && weight.size(2) == 3 &&
+         weight.size(3) == 3 && weight.size(0) % cpu::kChannelUnit == 0 && weight.size(1) % cpu::kChannelUnit == 0;
+}
+
+at::Tensor pack_3x3(const at::Tensor& weight) {
+  std::vector<at::Tensor> panels;
+  for (const at::Tensor& panel : weight.split(cpu::kPanel)) panels.push_back(panel.permute({1, 2, 3, 0}).reshape({-1}));
+  return at::cat(panels);
+}
+
+at::Tensor unpack_3x3(const at::Tensor& packed, int64_t outputs, int64_t channels) {
+  std::vector<at::Tensor> panels;
+  for (const at::Tensor& panel : packed.split(cpu::kPanel * channels * cpu::kTaps)) panels.push_back(panel.view({channels, 3, 3, -1}).permute({3, 0, 1, 2}));
+  at::Tensor weight = at::cat(panels);
+  TORCH_CHECK(weight.size(0) == outputs);
+  return weight;
+}
+
+at::Tensor convolve_3x3(const at::Tensor& x, const at::Tensor& packed, const at::Tensor& bias, const at::Tensor& addend) {
+  const at::Tensor input = x.contiguous(at::MemoryFormat::ChannelsLast);
+  const int64_t batches = x.size(0), channels = x.size(1), height = x.size(2), width = x.size(3), outputs = packed.numel() / (channels * cpu::kTaps);
+  TORCH_CHECK(x.scalar_type() == at::kFloat && outputs * channels * cpu::kTaps == packed.numel(), "convolve_3x3: ", channels, " channels do not fit the packed weight");
+  at::Tensor y = at::empty({batches, outputs, height, width}, x.options(), at::MemoryFormat::ChannelsLast);
+  if (y.numel() == 0) return y;
+  const at::Tensor added = addend.defined() ? addend.expand_as(y).contiguous(at::MemoryFormat::ChannelsLast) : addend;
+  cpu::ConvolutionCall call{};
+  call.x = input.const_data_ptr<float>();
+  call.weight = packed.const_data_ptr<float>();
+  call.bias = bias.defined() ? bias.const_data_ptr<float>() : nullptr;
+  call.addend = added.defined() ? added.const_data_ptr<float>() : nullptr;
+  call.y = y.mutable_data_ptr<float>();
+  call.height = height;
+  call.width = width;
+  call.channels = channels;
+  call.outputs = outputs;
+  const int64_t tiles = batches * call.tiles_of_a_picture();
+  const int64_t chunk = std::min(tiles, std::max(kLeastTiles, kChunkFloats / (cpu::kPoints * channels) / cpu::kBlock * cpu::kBlock));
+  const at::Tensor transformed = at::empty({cpu::kPoints, chunk + cpu::kSpareRows, channels}, at::kFloat);
+  const at::Tensor workspace = at::empty({at::get_num_threads(), call.workspace()}, at::kFloat);
+  call.transformed = transformed.mutable_data_ptr<float>();
+  float* const workspaces = workspace.mutable_data_ptr<float>();
+  const cpu::ConvolutionKernels& kernels = cpu::convolution_kernels_of(cpu::current_level());
+  for (call.first_tile = 0; call.first_tile < tiles; call.first_tile += chunk) {
+    call.tiles = std::min(chunk, tiles - call.first_tile);
+    call.group = group_size(call.tiles, call.panels());
+    at::parallel_for(0, call.tiles, 16, [&](int64_t begin, int64_t end) { kernels.inputs(call, begin, end); });
+    at::parallel_for(0, call.panels() * call.groups(), 1, [&](int64_t begin, int64_t end) { kernels.outputs(call, begin, end, workspaces + at::get_thread_num() * call.workspace()); });
+  }
+  return y;
+}
+
+}  // namespace attelier::kernels

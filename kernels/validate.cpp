@@ -1,22 +1,12 @@
-#include <fmt/format.h>
-#include <fmt/ranges.h>
-
 #include <cmath>
-#include <stdexcept>
 
 #include "kernels/attention.h"
+#include "kernels/refuse.h"
 
 namespace attelier::kernels {
 namespace {
 
 constexpr int64_t kMaximumTopk = 8;
-
-template <typename... Args>
-[[noreturn]] void refuse(const std::string& pointer, fmt::format_string<Args...> format, Args&&... args) {
-  throw std::invalid_argument(pointer + ": " + fmt::format(format, std::forward<Args>(args)...));
-}
-
-std::string shape_text(const at::Tensor& tensor) { return fmt::format("[{}]", fmt::join(tensor.sizes(), ",")); }
 
 enum class Content { kFinite, kBias /* -inf allowed */ };
 

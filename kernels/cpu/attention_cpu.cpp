@@ -1,19 +1,13 @@
 #include "kernels/cpu/attention_cpu.h"
 
-#include <ATen/Parallel.h>
 #include <ATen/core/grad_mode.h>
-
-#include <algorithm>
-#include <new>
 
 #include "kernels/cpu/binding.h"
 #include "kernels/cpu/level.h"
+#include "kernels/cpu/parallel.h"
 
 namespace attelier::kernels::cpu {
 namespace {
-
-/// Products below this number of operations are not worth another thread: about 20 microseconds.
-constexpr double kOperationsPerThread = 2e6;
 
 bool wants_gradient(const AttentionControl& control, const at::Tensor& q, const at::Tensor& k, const at::Tensor& v) {
   if (!at::GradMode::is_enabled()) return false;
@@ -26,28 +20,10 @@ bool wants_gradient(const AttentionControl& control, const at::Tensor& q, const 
          });
 }
 
-/// Scratch memory on a cache line.
-class Workspace {
- public:
-  explicit Workspace(int64_t bytes) : memory_(::operator new(static_cast<size_t>(bytes), kAlignment)) {}
-  ~Workspace() { ::operator delete(memory_, kAlignment); }
-  Workspace(const Workspace&) = delete;
-  void* memory() const { return memory_; }
-
- private:
-  static constexpr std::align_val_t kAlignment{64};
-  void* memory_;
-};
-
 void run(const Call& call) {
   const Kernels& kernels = kernels_of(current_level());
-  const int64_t tasks = kernels.task_count(call), bytes = kernels.workspace_bytes(call);
   const double operations = 2.0 * static_cast<double>(call.batches * call.heads * call.rows) * static_cast<double>(call.keys * (call.depth + call.value_depth));
-  const auto grain = static_cast<int64_t>(kOperationsPerThread * static_cast<double>(tasks) / std::max(operations, 1.0));
-  at::parallel_for(0, tasks, std::max<int64_t>(1, grain), [&](int64_t begin, int64_t end) {
-    const Workspace workspace(bytes);
-    kernels.run(call, begin, end, workspace.memory());
-  });
+  run_in_parallel(kernels.task_count(call), kernels.workspace_bytes(call), operations, [&](int64_t begin, int64_t end, void* scratch) { kernels.run(call, begin, end, scratch); });
 }
 
 }  // namespace

@@ -94,7 +94,6 @@ inline void write_lse(const Call& c, const Strip& strip) {
 /// O of the strip's queries, combined in the memory of the first segment.
 inline void write_outputs(const Call& c, Strip& strip, const Coefficients& coefficients) {
   const int segments = segment_count(c);
-  const int64_t size = element_size(c.element);
   for (int v = 0; v < strip.vectors; ++v) {
     const int64_t count = smaller(kLanes, strip.rows - v * kLanes);
     Vector factor[kClasses];
@@ -106,10 +105,7 @@ inline void write_outputs(const Call& c, Strip& strip, const Coefficients& coeff
       store(strip.o + d * kStrip + v * kLanes, sum);
     }
     char* rows[kLanes];
-    for (int64_t i = 0; i < count; ++i) {
-      const int64_t r = strip.first + v * kLanes + i;
-      rows[i] = static_cast<char*>(c.o) + (strip.b * c.o_batch + strip.h * c.o_head + r * c.o_row) * size;
-    }
+    for (int64_t i = 0; i < count; ++i) rows[i] = static_cast<char*>(strip.output[v * kLanes + i]);
     lanes_to_rows(strip.o + v * kLanes, kStrip, c.value_depth, count, c.element, rows);
   }
 }

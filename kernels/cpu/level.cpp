@@ -9,10 +9,12 @@ namespace attelier::kernels::cpu {
 
 extern const Kernels kPortableKernels;
 extern const LayerKernels kPortableLayerKernels;
+extern const MapKernels kPortableMapKernels;
 extern const ConvolutionKernels kPortableConvolutionKernels;
 #ifdef __x86_64__
 extern const Kernels kAvx2Kernels, kAvx512Kernels, kAvx512Bf16Kernels;
 extern const LayerKernels kAvx2LayerKernels, kAvx512LayerKernels, kAvx512Bf16LayerKernels;
+extern const MapKernels kAvx2MapKernels, kAvx512MapKernels, kAvx512Bf16MapKernels;
 extern const ConvolutionKernels kAvx2ConvolutionKernels, kAvx512ConvolutionKernels;
 #endif
 
@@ -83,6 +85,18 @@ const LayerKernels& layer_kernels_of([[maybe_unused]] Level level) {
   }
 #endif
   return kPortableLayerKernels;
+}
+
+const MapKernels& map_kernels_of([[maybe_unused]] Level level) {
+#ifdef __x86_64__
+  switch (level) {
+    case Level::kPortable: break;
+    case Level::kAvx2: return kAvx2MapKernels;
+    case Level::kAvx512: return kAvx512MapKernels;
+    case Level::kAvx512Bf16: return kAvx512Bf16MapKernels;
+  }
+#endif
+  return kPortableMapKernels;
 }
 
 const ConvolutionKernels& convolution_kernels_of([[maybe_unused]] Level level) {

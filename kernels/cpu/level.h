@@ -7,6 +7,7 @@
 #include "kernels/cpu/call.h"
 #include "kernels/cpu/convolution_call.h"
 #include "kernels/cpu/layer_call.h"
+#include "kernels/cpu/map_call.h"
 
 namespace attelier::kernels::cpu {
 
@@ -27,6 +28,7 @@ void use_level(Level level);
 
 const Kernels& kernels_of(Level level);
 const LayerKernels& layer_kernels_of(Level level);
+const MapKernels& map_kernels_of(Level level);
 const ConvolutionKernels& convolution_kernels_of(Level level);
 
 }  // namespace attelier::kernels::cpu

@@ -2,7 +2,9 @@
 #include "kernels/cpu/convolution.h"
 #include "kernels/cpu/layers.h"
 #include "kernels/cpu/peak.h"
+#include "kernels/cpu/regions.h"
 #include "kernels/cpu/tasks.h"
+#include "kernels/cpu/warp.h"
 
 namespace attelier::kernels::cpu {
 
@@ -14,5 +16,8 @@ const LayerKernels kPortableLayerKernels = {portable::group_norm_sums, portable:
 
 extern const ConvolutionKernels kPortableConvolutionKernels;
 const ConvolutionKernels kPortableConvolutionKernels = {portable::convolution_inputs, portable::convolution_outputs};
+
+extern const MapKernels kPortableMapKernels;
+const MapKernels kPortableMapKernels = {portable::region_tasks, portable::region_workspace_bytes, portable::run_regions, portable::warp};
 
 }  // namespace attelier::kernels::cpu

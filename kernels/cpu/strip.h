@@ -9,6 +9,8 @@ struct Strip {
   int64_t b, h, first, rows;  // queries first .. first + rows - 1
   int vectors;                // those that hold a query
   bool started[kClasses];     // per segment: whether o holds something
+  const void* query[kStrip];  // where their rows lie
+  void* output[kStrip];       // and those of O, where the call wants it
   Word* q;                    // [depth words][kStrip]
   Word* q_rows;               // [kFewQueries][padded words], where the strip holds no more queries than that
   float* highest;             // [segments][kStrip]: largest z so far
@@ -34,7 +36,7 @@ inline void load_queries(const Call& c, Strip& strip, float* staging) {
     const Word* rows[kLanes];
     for (int64_t i = 0; i < count; ++i) {
       const int64_t r = strip.first + v * kLanes + i;
-      const void* own = row_of(c.q, c.element, strip.b, strip.h, r);
+      const void* own = strip.query[v * kLanes + i];
       if (in_place) {
         rows[i] = static_cast<const Word*>(own);
         continue;
@@ -78,17 +80,35 @@ ATTELIER_INLINE bool hides_all(const Call& c, const KeyTile& tile, const Strip& 
   return c.causal && tile.first_column > strip.first + strip.rows - 1 + c.causal_offset;
 }
 
+inline void add_pair_bias(const Call& c, const KeyTile& tile, const Strip& strip, float* z) {
+  for (int64_t i = 0; i < strip.rows; ++i) {
+    const float* row = c.pair_bias.data + strip.h * c.pair_bias.head + (strip.first + i) * c.pair_bias.batch;
+    for (int64_t n = 0; n < tile.count; ++n) {
+      const float bias = row[tile.column[n] * c.pair_bias.item];
+      z[n * kStrip + i] = bias == -kInfinity ? -kInfinity : z[n * kStrip + i] + bias;
+    }
+  }
+}
+
+/// The same where the queries of a key lie side by side.
+template <int kVectors>
+inline void add_pair_bias_of_lanes(const Call& c, const KeyTile& tile, const Strip& strip, float* z) {
+  for (int64_t n = 0; n < tile.count; ++n) {
+    const float* row = c.pair_bias.data + strip.h * c.pair_bias.head + strip.first + tile.column[n] * c.pair_bias.item;
+    for (int v = 0; v < kVectors; ++v) {
+      const int64_t count = strip.rows - v * kLanes;
+      const Vector bias = count >= kLanes ? load(row + v * kLanes) : load_first(row + v * kLanes, count);
+      float* const own = z + n * kStrip + v * kLanes;
+      store(own, bias == -kInfinity ? splat(-kInfinity) : load(own) + bias);
+    }
+  }
+}
+
 /// The parts of step 3 that differ from query to query: pair bias and causal rule. `highest` is made anew.
 template <int kVectors>
 inline void edit_scores(const Call& c, const KeyTile& tile, const Strip& strip, float* z, Vector* highest) {
-  if (c.pair_bias.data)
-    for (int64_t i = 0; i < strip.rows; ++i) {
-      const float* row = c.pair_bias.data + strip.h * c.pair_bias.head + (strip.first + i) * c.pair_bias.batch;
-      for (int64_t n = 0; n < tile.count; ++n) {
-        const float bias = row[tile.column[n] * c.pair_bias.item];
-        z[n * kStrip + i] = bias == -kInfinity ? -kInfinity : z[n * kStrip + i] + bias;
-      }
-    }
+  if (c.pair_bias.data && c.pair_bias.batch == 1) add_pair_bias_of_lanes<kVectors>(c, tile, strip, z);
+  else if (c.pair_bias.data) add_pair_bias(c, tile, strip, z);
   for (int v = 0; v < kVectors; ++v) {
     Integers last_visible;
     for (int i = 0; i < kLanes; ++i) last_visible[i] = static_cast<int32_t>(smaller(strip.first + v * kLanes + i + c.causal_offset, INT32_MAX));

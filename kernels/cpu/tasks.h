@@ -83,15 +83,33 @@ struct Workspace {
   }
 };
 
-template <typename Product>
-inline void place(const Call& c, Strip& strip, int64_t b, int64_t h, int64_t first, float* staging) {
+inline void set_range(const Call& c, Strip& strip, int64_t b, int64_t h, int64_t first) {
   strip.b = b;
   strip.h = h;
   strip.first = first;
   strip.rows = smaller(kStrip, c.rows - first);
   strip.vectors = static_cast<int>(parts(strip.rows, kLanes));
+}
+
+template <typename Product>
+inline void place(const Call& c, Strip& strip, int64_t b, int64_t h, int64_t first, float* staging) {
+  set_range(c, strip, b, h, first);
+  for (int64_t i = 0; i < strip.rows; ++i) {
+    strip.query[i] = row_of(c.q, c.element, b, h, first + i);
+    if (c.o) strip.output[i] = static_cast<char*>(c.o) + (b * c.o_batch + h * c.o_head + (first + i) * c.o_row) * element_size(c.element);
+  }
   load_queries<Product>(c, strip, staging);
   start(c, strip);
+}
+
+/// Takes `count` strips over all keys. Keys: a KeyScanner, or another with its next().
+template <typename Product, typename Keys>
+inline void attend(const Call& c, Keys& keys, int64_t count, Workspace& space) {
+  while (keys.next(*space.tile)) {
+    prepare<Product>(c, *space.tile, space.k_words, space.v_words);
+    for (int64_t i = 0; i < count; ++i)
+      if (!hides_all(c, *space.tile, space.strips[i])) step<Product>(c, *space.tile, space.strips[i], space.scratch, nullptr, nullptr);
+  }
 }
 
 /// Attention of the queries in `count` strips that begin at `firsts`, over all keys.
@@ -99,11 +117,7 @@ template <typename Product>
 inline void run_block(const Call& c, int64_t b, int64_t h, const int64_t* firsts, int64_t count, const VisualCount& visual, Workspace& space) {
   for (int64_t i = 0; i < count; ++i) place<Product>(c, space.strips[i], b, h, firsts[i], space.staging);
   KeyScanner keys(c, b, h);
-  while (keys.next(*space.tile)) {
-    prepare<Product>(c, *space.tile, space.k_words, space.v_words);
-    for (int64_t i = 0; i < count; ++i)
-      if (!hides_all(c, *space.tile, space.strips[i])) step<Product>(c, *space.tile, space.strips[i], space.scratch, nullptr, nullptr);
-  }
+  attend<Product>(c, keys, count, space);
   for (int64_t i = 0; i < count; ++i) finish(c, space.strips[i], visual, *space.coefficients);
 }
 

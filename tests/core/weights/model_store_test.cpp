@@ -107,8 +107,10 @@ TEST(ResolveModel, LooksInTheFoldersInOrder) {
     fs::create_directory_symlink(model("sd1"), home.folder.path() / place / "mini");
     return home.folder.path() / place / "mini";
   };
-  EXPECT_EQ(resolve_model("mini"), put("assets"));
-  EXPECT_EQ(resolve_model("mini"), put("data/attelier/models"));
+  const fs::path assets = put("assets");
+  EXPECT_EQ(resolve_model("mini"), assets);
+  const fs::path data = put("data/attelier/models");
+  EXPECT_EQ(resolve_model("mini"), data);
   ModelStore().add(model("sdxl"), "mini");
   EXPECT_EQ(resolve_model("mini"), model("sdxl"));
   const fs::path second = put("second");

@@ -87,6 +87,36 @@ SceneDescription random_scene(uint64_t seed) {
   return scene;
 }
 
+SceneDescription independent_scene(uint64_t seed) {
+  Random random(seed);
+  SceneDescription scene;
+  scene.place = static_cast<Place>(random() % kPlaceCount);
+  scene.style = static_cast<Style>(random() % kStyleCount);
+  scene.daytime = static_cast<Daytime>(random() % kDaytimeCount);
+  if (scene.daytime == Daytime::kNight && (scene.style == Style::kWatercolour || scene.style == Style::kPencil)) scene.daytime = Daytime::kUnnamed;
+  const double draw = uniform(random);
+  const int count = draw < 0.06 ? 0 : draw < 0.45 ? 1 : draw < 0.85 ? 2 : 3;
+  const double cell = 0.76 / std::max(1, count);
+  for (int i = 0; i < count; ++i) {
+    SceneObject object;
+    object.thing = i > 0 && chance(random, 0.2) ? scene.objects[0].thing : static_cast<Thing>(random() % kThingCount);
+    object.hue = static_cast<Hue>(random() % kHueCount);
+    object.size = std::min(0.8, height_of(object.thing) * (count == 1 ? uniform(random, 0.9, 1.7) : uniform(random, 0.75, 1.25)));
+    // One cell of the picture's width each, so that none hides another.
+    object.x = 0.12 + cell * (i + 0.5) + cell * uniform(random, -0.22, 0.22);
+    scene.objects.push_back(object);
+  }
+  return scene;
+}
+
+std::string_view name_of(Thing thing) { return kThings[static_cast<size_t>(thing)]; }
+std::string_view name_of(Hue hue) { return kHues[static_cast<size_t>(hue)]; }
+std::string_view name_of(Place place) { return std::array<std::string_view, kPlaceCount>{"meadow", "sea", "mountains", "desert", "snow", "forest"}[static_cast<size_t>(place)]; }
+std::string_view name_of(Daytime daytime) { return std::array<std::string_view, kDaytimeCount>{"unnamed", "day", "sunset", "night"}[static_cast<size_t>(daytime)]; }
+std::string_view name_of(Style style) {
+  return std::array<std::string_view, kStyleCount>{"plain", "watercolour", "oil painting", "pencil", "poster", "mosaic"}[static_cast<size_t>(style)];
+}
+
 std::string caption(const SceneDescription& scene, uint64_t wording_seed) {
   Random random(wording_seed ^ 0xca9710);
   std::string text(kStyles[static_cast<size_t>(scene.style)]);

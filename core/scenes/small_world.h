@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace attelier {
@@ -29,8 +30,20 @@ struct SceneDescription {
   std::vector<SceneObject> objects;
 };
 
+inline constexpr int kThingCount = 12, kHueCount = 10, kPlaceCount = 6, kDaytimeCount = 4, kStyleCount = 6;
+std::string_view name_of(Thing thing);
+std::string_view name_of(Hue hue);
+/// "meadow", "day", "oil painting"; kUnnamed and kPlain are "unnamed" and "plain".
+std::string_view name_of(Place place);
+std::string_view name_of(Daytime daytime);
+std::string_view name_of(Style style);
+
 /// A scene; the same seed gives the same scene everywhere.
 SceneDescription random_scene(uint64_t seed);
+
+/// A scene whose parts do not depend on each other: none to three things, also twice the same, in any hue at any place. What a judge learns from, so
+/// that it cannot guess one attribute from another.
+SceneDescription independent_scene(uint64_t seed);
 
 /// One of several wordings of the scene ("a red house by the sea at sunset"), lower case.
 std::string caption(const SceneDescription& scene, uint64_t wording_seed);

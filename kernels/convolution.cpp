@@ -1,18 +1,17 @@
 #include "kernels/convolution.h"
 
-#include <ATen/Parallel.h>
-
 #include "kernels/cpu/level.h"
+#include "kernels/cpu/parallel.h"
 
 namespace attelier::kernels {
 namespace {
 
-/// Transformed inputs of a chunk: 4 MiB, which the last cache holds for every thread. A chunk has at least so many tiles that transforming the weights for it costs little.
-constexpr int64_t kChunkFloats = 1 << 20, kLeastTiles = 2 * cpu::kBlock;
+/// Transformed inputs of a chunk: 8 MiB, which the last cache holds. A chunk has at least so many tiles that transforming the weights for it costs little.
+constexpr int64_t kChunkFloats = 1 << 21, kLeastTiles = 2 * cpu::kBlock;
 
 /// Tiles of a group, the unit of work for one panel: so many that each thread gets several, in whole blocks.
 int64_t group_size(int64_t tiles, int64_t panels) {
-  const int64_t groups = std::max<int64_t>(1, 4 * at::get_num_threads() / panels), blocks = (tiles + cpu::kBlock - 1) / cpu::kBlock;
+  const int64_t groups = (8 * at::get_num_threads() + panels - 1) / panels, blocks = (tiles + cpu::kBlock - 1) / cpu::kBlock;
   return std::max<int64_t>(1, (blocks + groups - 1) / groups) * cpu::kBlock;
 }
 
@@ -57,15 +56,15 @@ at::Tensor convolve_3x3(const at::Tensor& x, const at::Tensor& packed, const at:
   const int64_t tiles = batches * call.tiles_of_a_picture();
   const int64_t chunk = std::min(tiles, std::max(kLeastTiles, kChunkFloats / (cpu::kPoints * channels) / cpu::kBlock * cpu::kBlock));
   const at::Tensor transformed = at::empty({cpu::kPoints, chunk + cpu::kSpareRows, channels}, at::kFloat);
-  const at::Tensor workspace = at::empty({at::get_num_threads(), call.workspace()}, at::kFloat);
   call.transformed = transformed.mutable_data_ptr<float>();
-  float* const workspaces = workspace.mutable_data_ptr<float>();
   const cpu::ConvolutionKernels& kernels = cpu::convolution_kernels_of(cpu::current_level());
   for (call.first_tile = 0; call.first_tile < tiles; call.first_tile += chunk) {
     call.tiles = std::min(chunk, tiles - call.first_tile);
     call.group = group_size(call.tiles, call.panels());
-    at::parallel_for(0, call.tiles, 16, [&](int64_t begin, int64_t end) { kernels.inputs(call, begin, end); });
-    at::parallel_for(0, call.panels() * call.groups(), 1, [&](int64_t begin, int64_t end) { kernels.outputs(call, begin, end, workspaces + at::get_thread_num() * call.workspace()); });
+    const auto multiplications = static_cast<double>(cpu::kPoints * call.tiles * channels) * static_cast<double>(outputs);
+    cpu::run_in_parallel(call.tiles, 0, static_cast<double>(100 * call.tiles * channels), [&](int64_t begin, int64_t end, void*) { kernels.inputs(call, begin, end); });
+    cpu::run_in_parallel(call.panels() * call.groups(), call.workspace() * static_cast<int64_t>(sizeof(float)), 2 * multiplications,
+                         [&](int64_t begin, int64_t end, void* workspace) { kernels.outputs(call, begin, end, static_cast<float*>(workspace)); });
   }
   return y;
 }

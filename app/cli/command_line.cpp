@@ -136,6 +136,7 @@ int run_command_line(int argc, char** argv) {
   add_forward_verb(app, invocation);
   add_attend_verb(app, invocation);
   add_bench_verb(app, invocation);
+  add_evaluate_verb(app, invocation);
   add_models_verb(app, invocation);
   add_meta_verb(app, invocation);
   add_config_verb(app, invocation);

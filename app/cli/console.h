@@ -54,6 +54,7 @@ void add_bench_verb(CLI::App& app, Invocation& invocation);
 void add_models_verb(CLI::App& app, Invocation& invocation);
 void add_meta_verb(CLI::App& app, Invocation& invocation);
 void add_config_verb(CLI::App& app, Invocation& invocation);
+void add_evaluate_verb(CLI::App& app, Invocation& invocation);
 void add_scenes_verb(CLI::App& app, Invocation& invocation);
 void add_train_verb(CLI::App& app, Invocation& invocation);
 

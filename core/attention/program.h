@@ -54,6 +54,7 @@ struct ForwardContext {
   double timestep = 0;
   std::vector<Row> rows;
   std::stop_token stop;
+  bool recompute = false;  // training: blocks keep their inputs alone and compute again in the backward pass
 
   /// Throws Interrupted once a stop was requested; layers call it so that cancelling works inside a UNet step.
   void check_stop() const;

@@ -1,9 +1,11 @@
 #include "core/models/unet_encoder.h"
 
+#include <c10/core/GradMode.h>
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
 #include "core/base/error.h"
+#include "core/nn/recompute.h"
 
 namespace attelier {
 
@@ -24,6 +26,11 @@ void UNetLevel::add_upsampler(int64_t channels) { add("upsamplers.0", upsampler.
 
 at::Tensor UNetLevel::forward(size_t i, const at::Tensor& x, const at::Tensor& time, const at::Tensor& context_tokens, const ForwardContext& context) const {
   context.check_stop();
+  if (context.recompute && c10::GradMode::is_enabled()) {
+    ForwardContext plain;  // the backward pass comes when the caller's may be gone
+    plain.stop = context.stop;
+    return nn::recomputed([this, i, plain](const std::vector<at::Tensor>& inputs) { return forward(i, inputs[0], inputs[1], inputs[2], plain); }, {x, time, context_tokens});
+  }
   const at::Tensor h = resnets[i].forward(x, time);
   return i < attentions.size() ? attentions[i].forward(h, context_tokens, context) : h;
 }

@@ -24,9 +24,6 @@ CropBox mask_crop_box(const Image& mask, int64_t width, int64_t height, int64_t 
 /// The whole picture inside width x height, centred; its edge rows or columns fill the rest.
 Image resize_and_fill(const Image& image, int64_t width, int64_t height);
 
-/// The edges of an RGB picture as white lines on black (Canny 1986), RGB.
-Image canny_edges(const Image& image, double low, double high);
-
 struct GeneratePictures {
   at::Tensor picture;                 // f32 [1, 3, H, W] in [-1, 1]; undefined for text to image
   at::Tensor mask;                    // f32 [1, 1, H, W], 1 = repaint; undefined without a mask

@@ -4,6 +4,7 @@
 
 #include "core/base/files.h"
 #include "core/diffusion/latents.h"
+#include "core/media/edges.h"
 #include "pipelines/generate/pictures.h"
 #include "tests/pipelines/pipelines_testing.h"
 

@@ -5,15 +5,33 @@
 
 namespace attelier {
 
-std::unique_ptr<Objective> make_objective(const Json& config, const std::filesystem::path& base_folder) {
-  const std::string name = config.value("objective", std::string());
-  try {
-    if (name == "vae") return make_vae_objective(config, base_folder);
-    if (name == "text_to_image") return make_text_to_image_objective(config, base_folder);
-  } catch (const Json::exception& error) {
-    fail(ExitCode::kBadInput, "training configuration: {}", error.what());
+const std::vector<ObjectiveKind>& objective_kinds() {
+  static const std::vector<ObjectiveKind> kinds = {vae_objective(), text_to_image_objective(), lora_objective(), inpainting_objective(), controlnet_objective()};
+  return kinds;
+}
+
+CheckedConfig check_config(const Json& config, const std::filesystem::path& file) {
+  ConfigProblems problems;
+  const auto named = config.find("objective");
+  std::vector<std::string> names;
+  for (const ObjectiveKind& kind : objective_kinds()) {
+    names.push_back(kind.name);
+    if (named == config.end() || *named != kind.name) continue;
+    CheckedConfig checked{&kind, resolve_config(merged(common_shape(), kind.shape), config, problems)};
+    if (kind.check) kind.check(checked.config, file.parent_path(), problems);
+    problems.report(file);
+    return checked;
   }
-  fail(ExitCode::kBadInput, "/objective is \"{}\"; allowed are \"vae\" and \"text_to_image\"", name);
+  // Without a kind the rest cannot be judged, but for what every run has.
+  const std::string near = named != config.end() && named->is_string() ? nearest_name(*named, names) : "";
+  problems.add("/objective", "is {}; {}allowed are {}", named == config.end() ? "missing" : named->dump(), near.empty() ? "" : fmt::format("did you mean \"{}\"? ", near), fmt::join(names, ", "));
+  Json common = Json::object();
+  for (const ParameterDescription& parameter : common_shape().parameters)
+    if (parameter.name != "objective" && config.contains(parameter.name)) common[parameter.name] = config[parameter.name];
+  if (config.contains("optimizer")) common["optimizer"] = config["optimizer"];
+  resolve_config(common_shape(), common, problems);
+  problems.report(file);
+  return {};
 }
 
 void write_component(const std::filesystem::path& folder, const Json& config, const std::string& weights_name, nn::Module& module) {

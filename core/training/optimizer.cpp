@@ -29,7 +29,7 @@ Optimizer::Optimizer(nn::Module& module, const OptimizerConfig& config) : config
   for (const auto& [name, parameter] : module.named_parameters()) {
     parameter->value.set_requires_grad(true);
     const at::Tensor plain = parameter->value.detach();
-    slots_.push_back({name, parameter, plain.clone(), at::zeros_like(plain), at::zeros_like(plain), at::zeros({}, at::kFloat)});
+    slots_.push_back({name, parameter, plain.clone(), at::zeros_like(plain), at::zeros_like(plain), at::zeros({}, plain.options())});
   }
 }
 
@@ -106,6 +106,18 @@ NamedTensors Optimizer::state() const {
     tensors.emplace_back("moment2." + slot.name, slot.moment2);
   }
   return tensors;
+}
+
+int64_t Optimizer::state_bytes() const {
+  int64_t bytes = 0;
+  for (const Slot& slot : slots_) bytes += 4 * static_cast<int64_t>(slot.average.nbytes());
+  return bytes;
+}
+
+std::string Optimizer::not_finite() const {
+  for (const Slot& slot : slots_)
+    if (!at::isfinite(slot.parameter->value.detach()).all().item<bool>()) return slot.name;
+  return "";
 }
 
 void Optimizer::restore(const TensorSource& source, int64_t step) {

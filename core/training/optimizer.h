@@ -37,6 +37,9 @@ class Optimizer {
 
   /// "model.NAME", "average.NAME", "moment1.NAME", "moment2.NAME".
   NamedTensors state() const;
+  int64_t state_bytes() const;
+  /// The name of a parameter that holds NaN or Inf, empty if all are finite.
+  std::string not_finite() const;
   /// Throws Error(kModel) when a tensor is missing or has another shape.
   void restore(const TensorSource& source, int64_t step);
 

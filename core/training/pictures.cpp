@@ -6,6 +6,7 @@
 #include "core/media/image.h"
 #include "core/scenes/small_world.h"
 #include "core/scenes/texture_pictures.h"
+#include "core/training/sample.h"
 
 namespace attelier {
 namespace {
@@ -18,10 +19,13 @@ uint64_t mix(uint64_t value) {
   return value ^ (value >> 31);
 }
 
+/// float32 [S, S, 3] in [0, 1] to uint8 [3, S, S].
+at::Tensor bytes_of(const at::Tensor& rgb) { return rgb.permute({2, 0, 1}).mul(255).round_().clamp_(0, 255).to(at::kByte).contiguous(); }
+
 }  // namespace
 
 DrawnPicture draw_picture(uint64_t seed, int64_t number, int64_t size, double world_share) {
-  const uint64_t own = mix(seed ^ mix(static_cast<uint64_t>(number)));
+  const uint64_t own = sample_seed(seed, number);
   at::Tensor rgb = at::empty({size, size, 3}, at::kFloat);
   DrawnPicture picture;
   if (static_cast<double>(own >> 11) * 0x1p-53 < world_share) {
@@ -31,8 +35,15 @@ DrawnPicture draw_picture(uint64_t seed, int64_t number, int64_t size, double wo
   } else {
     draw_texture_picture(own, size, rgb.data_ptr<float>());
   }
-  picture.pixels = rgb.permute({2, 0, 1}).mul(255).round_().clamp_(0, 255).to(at::kByte).contiguous();
+  picture.pixels = bytes_of(rgb);
   return picture;
+}
+
+at::Tensor to_bytes(std::vector<float>& rgb, int64_t size) { return bytes_of(at::from_blob(rgb.data(), {size, size, 3}, at::kFloat)); }
+
+uint64_t sample_seed(uint64_t seed, int64_t number, uint64_t stream) {
+  const uint64_t own = mix(seed ^ mix(static_cast<uint64_t>(number)));
+  return stream == 0 ? own : mix(own ^ mix(stream ^ 0x57a3));
 }
 
 at::Tensor to_signed(const at::Tensor& bytes) { return bytes.to(at::kFloat).mul_(2.0 / 255).sub_(1); }
@@ -41,9 +52,9 @@ std::mt19937_64 step_random(uint64_t seed, int64_t step, int64_t micro) {
   return std::mt19937_64(mix(mix(seed ^ 0x5eed) ^ mix(static_cast<uint64_t>(step) * 1024 + static_cast<uint64_t>(micro))));
 }
 
-std::vector<std::pair<std::string, at::Tensor>> validation_pictures(const Json& config, const std::filesystem::path& base, int64_t size) {
+std::vector<std::pair<std::string, at::Tensor>> validation_pictures(const Json& names, const std::filesystem::path& base, int64_t size) {
   std::vector<std::pair<std::string, at::Tensor>> pictures;
-  for (const Json& entry : config.value("validation", Json::array())) {
+  for (const Json& entry : names) {
     const std::filesystem::path path = base / entry.get<std::string>();
     const Image picture = resize_lanczos(centre_crop_square(to_rgb(load_image(path))), size, size);
     pictures.emplace_back(path.stem().string(), to_tensor(picture) * 2 - 1);

@@ -23,14 +23,17 @@ struct DrawnPicture {
 /// Picture `number` of the run: a scene of the small world with probability `world_share`, otherwise a texture picture.
 DrawnPicture draw_picture(uint64_t seed, int64_t number, int64_t size, double world_share);
 
+/// Colours (size x size x 3, row major, [0, 1]) as uint8 [3, size, size].
+at::Tensor to_bytes(std::vector<float>& rgb, int64_t size);
+
 /// Bytes [.., 3, H, W] to float32 in [-1, 1].
 at::Tensor to_signed(const at::Tensor& bytes);
 
 /// Independent numbers for (seed, step, micro), the same on every machine.
 std::mt19937_64 step_random(uint64_t seed, int64_t step, int64_t micro);
 
-/// The photographs under "validation" (files, relative to `base`), cropped to squares and resized: name and float32 [1, 3, size, size] in [-1, 1].
-std::vector<std::pair<std::string, at::Tensor>> validation_pictures(const Json& config, const std::filesystem::path& base, int64_t size);
+/// Photographs (a list of files, relative to `base`), cropped to squares and resized: name and float32 [1, 3, size, size] in [-1, 1].
+std::vector<std::pair<std::string, at::Tensor>> validation_pictures(const Json& names, const std::filesystem::path& base, int64_t size);
 
 /// Peak signal-to-noise ratio in dB of pictures in [-1, 1], both clamped.
 double psnr(const at::Tensor& a, const at::Tensor& b);

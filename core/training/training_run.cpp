@@ -4,144 +4,173 @@
 
 #include <chrono>
 #include <cmath>
-#include <fstream>
-#include <map>
 
-#include "core/base/files.h"
-#include "core/media/image.h"
-#include "core/training/loss_curve.h"
+#include "core/training/journal.h"
+#include "core/training/objectives.h"
 
 namespace attelier {
 namespace fs = std::filesystem;
 namespace {
 
+using Clock = std::chrono::steady_clock;
+
 OptimizerConfig optimizer_config(const Json& json) {
-  OptimizerConfig config;
-  config.learning_rate = json.value("learning_rate", config.learning_rate);
-  config.minimum_rate = json.value("minimum_rate", config.minimum_rate);
-  config.warm_up = json.value("warm_up", config.warm_up);
-  config.weight_decay = json.value("weight_decay", config.weight_decay);
-  config.clip_norm = json.value("clip_norm", config.clip_norm);
-  config.muon_rate = json.value("muon_rate", config.muon_rate);
-  config.ema_decay = json.value("ema_decay", config.ema_decay);
-  return config;
+  return {.learning_rate = json.at("learning_rate"), .minimum_rate = json.at("minimum_rate"), .warm_up = json.at("warm_up"), .beta1 = json.at("beta1"), .beta2 = json.at("beta2"),
+          .epsilon = json.at("epsilon"), .weight_decay = json.at("weight_decay"), .clip_norm = json.at("clip_norm"), .muon_rate = json.at("muon_rate"), .ema_decay = json.at("ema_decay")};
 }
 
-/// The files of one run and what has happened so far.
-class Journal {
+/// Due after so much time or so many steps.
+class Alarm {
  public:
-  explicit Journal(fs::path folder) : folder_(std::move(folder)) { fs::create_directories(folder_); }
+  Alarm(int64_t seconds, int64_t steps) : seconds_(seconds), steps_(steps), last_(Clock::now()) {}
+  bool rings(int64_t steps_done) const { return Clock::now() - last_ > seconds_ || (steps_ > 0 && steps_done % steps_ == 0); }
+  void reset() { last_ = Clock::now(); }
 
-  fs::path state_path() const { return folder_ / "state.safetensors"; }
-  fs::path model_path() const { return folder_ / "model"; }
+ private:
+  std::chrono::seconds seconds_;
+  int64_t steps_;
+  Clock::time_point last_;
+};
 
-  int64_t resume(Optimizer& optimizer) {
-    const auto source = open_tensors(state_path());
-    const auto step = source->metadata().find("step");
-    if (step == source->metadata().end()) fail(ExitCode::kModel, "{}: holds no training state", state_path().string());
-    const int64_t steps = std::stoll(step->second);
-    optimizer.restore(*source, steps);
-    curve_ = read_losses(folder_ / "losses.csv", steps);
-    return steps;
-  }
+std::string duration_text(double seconds) {
+  const auto whole = static_cast<int64_t>(std::min(seconds, 3e9) + 0.5);
+  return fmt::format("{}:{:02}:{:02}", whole / 3600, whole / 60 % 60, whole % 60);
+}
 
-  void record(int64_t step, double loss) { curve_.push_back({step, loss}); }
+class Run {
+ public:
+  Run(Objective& objective, const Json& config, const fs::path& folder, const Context& context)
+      : objective_(objective),
+        context_(context),
+        optimizer_(objective.module(), optimizer_config(config.at("optimizer"))),
+        journal_(folder, config),
+        total_(config.at("steps")),
+        accumulate_(config.at("accumulate")),
+        pictures_a_step_(config.at("batch").get<int64_t>() * accumulate_),
+        save_(config.at("save_every_seconds"), config.at("save_every_steps")),
+        show_(config.at("show_every_seconds"), config.at("show_every_steps")) {}
 
-  void save(int64_t step, const Optimizer& optimizer) const {
-    write_safetensors(state_path(), optimizer.state(), {{"step", std::to_string(step)}});
-    write_losses(folder_ / "losses.csv", curve_);
-    save_loss_curve(folder_ / "losses.png", curve_);
-  }
-
-  void show(const at::Tensor& sheet, int64_t step, const std::vector<Metric>& metrics) const {
-    save_image(folder_ / "sheet.png", to_image(sheet.unsqueeze(0)));
-    Json figures = {{"step", step}};
-    for (const Metric& metric : metrics) figures[metric.name] = metric.value;
-    write_file_atomically(folder_ / "figures.json", figures.dump(2) + "\n");
+  TrainingResult go(const TrainingOptions& options) {
+    if (options.resume || options.export_only) step_ = journal_.resume(optimizer_, context_);
+    if (!options.export_only) {
+      journal_.open(optimizer_);
+      train_all();
+      journal_.save(step_, optimizer_);
+    }
+    show();
+    return {step_, journal_.smooth_loss(), metrics_};
   }
 
  private:
-  fs::path folder_;
-  std::vector<LossPoint> curve_;
+  void train_all() {
+    if (step_ < total_) objective_.prepare(step_, context_);
+    first_step_ = step_, first_time_ = Clock::now();
+    save_.reset(), show_.reset();
+    while (step_ < total_) {
+      train_step();
+      const bool stopping = context_.stop.stop_requested();
+      if (stopping || (save_.rings(step_) && step_ < total_)) save(stopping);
+      if (stopping) throw StateSaved();
+      if (show_.rings(step_) && step_ < total_) show_on_the_way();
+    }
+  }
+
+  void train_step() {
+    double loss = 0, norm = 0;
+    try {
+      for (int64_t micro = 0; micro < accumulate_; ++micro) {
+        const at::Tensor one = objective_.loss(step_, micro, context_) / static_cast<double>(accumulate_);
+        one.backward();
+        loss += one.item<double>();
+      }
+      norm = optimizer_.step(step_, total_);
+    } catch (...) {
+      objective_.abandon_step();
+      throw;
+    }
+    objective_.end_step();
+    if (!std::isfinite(loss) || !std::isfinite(norm)) {
+      std::error_code error;
+      fail(ExitCode::kNumerical, "step {}: the loss is {} and the gradient's norm {}; {}: lower the learning rate and go on with --resume", step_, loss, norm,
+           fs::exists(journal_.state_path(), error) ? "the last good state is in " + journal_.state_path().string() : "no state was written yet");
+    }
+    journal_.record(step_, loss);
+    if (step_ % 50 == 0) log(norm);
+    context_.report("training", ++step_, total_);
+  }
+
+  void log(double norm) const {
+    const double seconds = std::chrono::duration<double>(Clock::now() - first_time_).count(), each = seconds / static_cast<double>(step_ + 1 - first_step_);
+    context_.info("step {}: loss {:.5f}, gradient {:.3f}, rate {:.2e}, {:.1f} pictures/s, {} left", step_, journal_.smooth_loss(), norm, optimizer_.learning_rate(step_, total_),
+                  static_cast<double>(pictures_a_step_) / each, duration_text(each * static_cast<double>(total_ - step_ - 1)));
+  }
+
+  /// A full disk in the middle of a run costs a checkpoint, not the run.
+  void save(bool last) {
+    try {
+      journal_.save(step_, optimizer_);
+    } catch (const Error& error) {
+      if (last || error.code() != ExitCode::kBadInput) throw;
+      context_.warn("step {}: the checkpoint failed, the run goes on with the one before: {}", step_, error.what());
+    }
+    save_.reset();
+  }
+
+  void show_on_the_way() {
+    try {
+      show();
+    } catch (const Interrupted&) {
+      save(true);
+      throw StateSaved();
+    } catch (const Error& error) {
+      if (error.code() != ExitCode::kBadInput) throw;
+      context_.warn("step {}: the sheet or the model could not be written, the run goes on: {}", step_, error.what());
+    }
+    show_.reset();
+  }
+
+  void show() {
+    c10::NoGradGuard no_grad;
+    optimizer_.swap_average();
+    try {
+      metrics_ = objective_.validate(context_);
+      journal_.show(objective_.sheet(context_), step_, metrics_);
+      objective_.export_model(journal_.model_path(), context_);
+    } catch (...) {
+      optimizer_.swap_average();
+      throw;
+    }
+    optimizer_.swap_average();
+    for (const Metric& metric : metrics_) context_.info("step {}: {} = {:.4f}", step_, metric.name, metric.value);
+  }
+
+  Objective& objective_;
+  const Context& context_;
+  Optimizer optimizer_;
+  Journal journal_;
+  int64_t total_, accumulate_, pictures_a_step_;
+  Alarm save_, show_;
+  int64_t step_ = 0, first_step_ = 0;
+  Clock::time_point first_time_;
+  std::vector<Metric> metrics_;
 };
 
 }  // namespace
 
-TrainingResult train(const fs::path& config_path, bool resume, bool export_only, const Context& context) {
-  Json config;
-  try {
-    config = Json::parse(read_file(config_path, 1 << 20));
-  } catch (const Json::exception& error) {
-    fail(ExitCode::kBadInput, "{}: is not JSON: {}", config_path.string(), error.what());
-  }
-  const fs::path base = config_path.parent_path();
-  const auto objective = make_objective(config, base);
-  const int64_t total = config.value("steps", int64_t{1000});
-  const int64_t accumulate = config.value("accumulate", int64_t{1});
-  const auto save_every = std::chrono::seconds(config.value("save_every_seconds", 300));
-  const auto show_every = std::chrono::seconds(config.value("show_every_seconds", 900));
+void Objective::initialise(at::Generator generator, at::Device device) {
+  module().initialise(generator);
+  module().to(device, at::kFloat);
+}
 
-  nn::Module& module = objective->module();
-  objective->initialise(make_generator(config.value("seed", uint64_t{0})));
-  Optimizer optimizer(module, optimizer_config(config.value("optimizer", Json::object())));
-  Journal journal(base / config.value("output", std::string("training")));
-  int64_t step = 0;
-  if (resume || export_only) step = journal.resume(optimizer);
-
-  TrainingResult result;
-  const auto show = [&] {
-    optimizer.swap_average();
-    {
-      c10::NoGradGuard no_grad;
-      result.metrics = objective->validate(context);
-      journal.show(objective->sheet(context), step, result.metrics);
-      objective->export_model(journal.model_path(), context);
-    }
-    optimizer.swap_average();
-    for (const Metric& metric : result.metrics) context.info("step {}: {} = {:.4f}", step, metric.name, metric.value);
-  };
-  if (export_only) {
-    show();
-    result.steps = step;
-    return result;
-  }
-
-  objective->prepare(step, context);
-  auto last_save = std::chrono::steady_clock::now(), last_show = last_save;
-  double smooth = 0;
-  for (; step < total; ++step) {
-    double loss_value = 0;
-    for (int64_t micro = 0; micro < accumulate; ++micro) {
-      const at::Tensor loss = objective->loss(step, micro, context);
-      (loss / static_cast<double>(accumulate)).backward();
-      loss_value += loss.item<double>() / static_cast<double>(accumulate);
-    }
-    const double norm = optimizer.step(step, total);
-    objective->end_step();
-    if (!std::isfinite(loss_value) || !std::isfinite(norm))
-      fail(ExitCode::kNumerical, "step {}: the loss is {} and the gradient's norm {}; the last good state is in {}: lower the learning rate and --resume",
-           step, loss_value, norm, journal.state_path().string());
-    smooth = step == 0 || smooth == 0 ? loss_value : 0.98 * smooth + 0.02 * loss_value;
-    if (step % 10 == 0) journal.record(step, smooth);
-    if (step % 50 == 0) context.info("step {}: loss {:.5f}, gradient {:.3f}, rate {:.2e}", step, smooth, norm, optimizer.learning_rate(step, total));
-    context.report("training", step + 1, total);
-    const auto now = std::chrono::steady_clock::now();
-    const bool stopping = context.stop.stop_requested();
-    if (stopping || now - last_save > save_every) {
-      journal.save(step + 1, optimizer);
-      last_save = now;
-    }
-    if (stopping) throw Interrupted();
-    if (now - last_show > show_every) {
-      show();
-      last_show = std::chrono::steady_clock::now();
-    }
-  }
-  journal.save(step, optimizer);
-  show();
-  result.steps = step;
-  result.loss = smooth;
-  return result;
+TrainingResult train(const fs::path& config_path, const TrainingOptions& options, const Context& context) {
+  const CheckedConfig checked = check_config(read_config(config_path), config_path);
+  const fs::path base = config_path.parent_path(), folder = base / checked.config.at("output").get<std::string>();
+  std::error_code error;
+  if (!options.resume && !options.export_only && !options.restart && fs::exists(folder / "state.safetensors", error))
+    fail(ExitCode::kBadInput, "/output: {} holds the checkpoint of a run; go on with --resume, begin again with --restart, or choose another folder", folder.string());
+  const std::unique_ptr<Objective> objective = checked.kind->make(checked.config, base, context);
+  objective->initialise(make_generator(checked.config.at("seed")), context.device);
+  return Run(*objective, checked.config, folder, context).go(options);
 }
 
 }  // namespace attelier

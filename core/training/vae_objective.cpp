@@ -3,15 +3,17 @@
 
 #include <cmath>
 
-#include "core/base/files.h"
 #include "core/models/vae.h"
 #include "core/training/autocast.h"
 #include "core/training/objectives.h"
 #include "core/training/pictures.h"
 #include "core/training/rolling_pool.h"
+#include "core/training/sample.h"
 
 namespace attelier {
 namespace {
+
+constexpr int64_t kValidationSize = 256;  // of photographs
 
 /// Mean squared difference of neighbouring pixels' differences: the error in edges.
 at::Tensor gradient_error(const at::Tensor& difference) {
@@ -22,17 +24,19 @@ at::Tensor gradient_error(const at::Tensor& difference) {
 
 class VaeObjective : public Objective {
  public:
-  VaeObjective(const Json& config, const std::filesystem::path& base)
+  VaeObjective(const Json& config, const std::filesystem::path& base, std::unique_ptr<SampleSource> source)
       : config_(config),
         vae_(VaeConfig::from_json(config.at("vae"))),
-        seed_(config.value("seed", uint64_t{0})),
-        batch_(config.value("batch", int64_t{16})),
-        crop_(config.value("crop", int64_t{64})),
-        picture_size_(config.value("picture_size", int64_t{256})),
-        weights_(config.value("loss", Json::object())),
-        validation_(validation_pictures(config, base, 256)),
-        pool_(config.value("pool", int64_t{512}), config.value("fresh", int64_t{1}), [this](int64_t number) {
-          return draw_picture(seed_, number, picture_size_, config_.value("world_share", 0.0)).pixels;
+        source_(std::move(source)),
+        seed_(config.at("seed").get<uint64_t>()),
+        batch_(config.at("batch").get<int64_t>()),
+        crop_(config.at("crop").get<int64_t>()),
+        picture_size_(config.at("picture_size").get<int64_t>()),
+        validation_(validation_pictures(config.at("validation"), base, kValidationSize)),
+        pool_(config.at("pool").get<int64_t>(), config.at("fresh").get<int64_t>(), config.at("data").at("drawing_threads").get<int>(), [this](int64_t first, int64_t count, int threads) {
+          std::vector<at::Tensor> made;
+          for (const Sample& sample : draw_samples(*source_, first, count, threads)) made.push_back(sample.pixels);
+          return made;
         }) {}
 
   nn::Module& module() override { return vae_; }
@@ -40,7 +44,7 @@ class VaeObjective : public Objective {
   /// Residual branches start at zero and the path beside them keeps the variance, so that the first code is a linear one that colours survive: with
   /// PyTorch's own draw, seven convolutions shrink the signal to a fiftieth, and the training stayed grey for thousands of steps.
   /// Latents start almost without noise (log variance -6), so that none is given up before the decoder has learnt to read it.
-  void initialise(at::Generator generator) override {
+  void initialise(at::Generator generator, at::Device device) override {
     c10::NoGradGuard no_grad;
     vae_.initialise(generator);
     for (const nn::NamedParameter& entry : vae_.named_parameters()) {
@@ -54,6 +58,7 @@ class VaeObjective : public Objective {
       if (entry.name == "quant_conv.weight") value.slice(0, channels).zero_();
       if (entry.name == "quant_conv.bias") value.slice(0, channels).fill_(-6);
     }
+    vae_.to(device, at::kFloat);
   }
 
   void prepare(int64_t step, const Context& context) override {
@@ -70,7 +75,7 @@ class VaeObjective : public Objective {
     at::Generator generator = make_generator(random());
     at::Tensor reconstruction, mean, logvar;
     {
-      const Autocast autocast(context.device.type(), config_.value("bfloat16", true));
+      const Autocast autocast(context.device.type(), config_.at("bfloat16").get<bool>());
       const VaePosterior posterior = vae_.encode(x);
       mean = posterior.mean.to(at::kFloat);
       logvar = posterior.logvar.to(at::kFloat);
@@ -79,10 +84,11 @@ class VaeObjective : public Objective {
     }
     const at::Tensor difference = reconstruction - x;
     const at::Tensor kl = 0.5 * (mean.pow(2) + logvar.exp() - 1 - logvar).mean();
-    return difference.pow(2).mean() + weights_.value("gradient", 0.02) * gradient_error(difference) + weights_.value("kl", 2e-5) * kl;
+    return difference.pow(2).mean() + weight("gradient") * gradient_error(difference) + weight("kl") * kl;
   }
 
   void end_step() override { pool_.swap_in(); }
+  void abandon_step() override { pool_.settle(); }
 
   std::vector<Metric> validate(const Context& context) override {
     std::vector<Metric> metrics;
@@ -103,17 +109,19 @@ class VaeObjective : public Objective {
       tiles.push_back(x[0]);
       tiles.push_back(vae_.decode(vae_.encode(x.to(context.device)).mean).cpu()[0]);
     };
-    for (const auto& [name, picture] : validation_) add(picture);
-    for (int64_t number = 0; number < 6; ++number) add(to_signed(draw_picture(seed_, -1 - number, 256, config_.value("world_share", 0.0)).pixels).unsqueeze(0));
+    for (const auto& [name, picture] : validation_) add(fitted(picture));
+    for (int64_t number = 0; number < 6; ++number) add(to_signed(fitted(source_->sample(-1 - number).pixels)).unsqueeze(0));
     return contact_sheet(tiles, 4);
   }
 
   void export_model(const std::filesystem::path& folder, const Context& context) override {
-    // The scaling factor makes the latents of the training pictures have unit variance.
+    // The scaling factor makes the latents of the training pictures have unit variance. Textures alone stand for what is drawn: half of them then are scenes.
+    const std::unique_ptr<SampleSource> drawn = config_.at("data").at("source") == "textures" ? make_drawn_source(0.5, seed_, 128) : nullptr;
+    const SampleSource& pictures = drawn ? *drawn : *source_;
     double squares = 0, sum = 0;
     int64_t count = 0;
     for (int64_t number = 0; number < 32; ++number) {
-      const at::Tensor z = vae_.encode(to_signed(draw_picture(seed_, -100 - number, 128, 0.5).pixels).unsqueeze(0).to(context.device)).mean;
+      const at::Tensor z = vae_.encode(to_signed(fitted(pictures.sample(-100 - number).pixels)).unsqueeze(0).to(context.device)).mean;
       squares += z.pow(2).sum().item<double>();
       sum += z.sum().item<double>();
       count += z.numel();
@@ -142,17 +150,56 @@ class VaeObjective : public Objective {
     return to_signed(at::stack(crops)).contiguous(at::MemoryFormat::ChannelsLast);
   }
 
+  double weight(const char* name) const { return config_.at("loss").at(name); }
+  /// The corner [.., side, side] of a picture that the network can take and that all tiles of a sheet have.
+  at::Tensor fitted(const at::Tensor& picture) const {
+    const int64_t side = std::min(picture_size_, kValidationSize) / vae_.config().factor() * vae_.config().factor();
+    return picture.slice(-2, 0, side).slice(-1, 0, side);
+  }
+
   Json config_;
   Vae vae_;
+  std::unique_ptr<SampleSource> source_;
   uint64_t seed_;
   int64_t batch_, crop_, picture_size_;
-  Json weights_;
   std::vector<std::pair<std::string, at::Tensor>> validation_;
   RollingPool<at::Tensor> pool_;
 };
 
+void check(const Json& config, const std::filesystem::path& base, ConfigProblems& problems) {
+  check_data(config.at("data"), base, problems);
+  const int64_t crop = config.at("crop"), size = config.at("picture_size");
+  if (crop > size) problems.add("/crop", "is {}; at most the picture_size, {}", crop, size);
+  for (const Json& name : config.at("validation")) {
+    std::error_code error;
+    if (!std::filesystem::is_regular_file(base / name.get<std::string>(), error)) problems.add("/validation", "names {}, and there is no file {}", name.dump(), (base / name.get<std::string>()).string());
+  }
+  if (!config.at("vae").is_object()) return;
+  try {
+    const int64_t factor = VaeConfig::from_json(config.at("vae")).factor();
+    if (crop % factor != 0) problems.add("/crop", "is {}; a multiple of {} is needed by this autoencoder", crop, factor);
+  } catch (const Error& error) {
+    problems.add("/vae", "cannot be used: {}", error.what());
+  }
+}
+
 }  // namespace
 
-std::unique_ptr<Objective> make_vae_objective(const Json& config, const std::filesystem::path& base) { return std::make_unique<VaeObjective>(config, base); }
+ObjectiveKind vae_objective() {
+  using enum ParameterType;
+  ConfigShape shape;
+  shape.parameters = {{.name = "crop", .label = "crop", .help = "Side of the squares that are cut from the pictures", .type = kInteger, .default_value = 64, .minimum = 8, .maximum = 4096},
+                      {.name = "picture_size", .label = "picture_size", .help = "Side of the pictures", .type = kInteger, .default_value = 256, .minimum = 8, .maximum = 4096},
+                      {.name = "pool", .label = "pool", .help = "Pictures at hand", .type = kInteger, .default_value = 512, .minimum = 1, .maximum = 1e7},
+                      {.name = "fresh", .label = "fresh", .help = "New ones a step", .type = kInteger, .default_value = 1, .minimum = 0, .maximum = 65536},
+                      {.name = "validation", .label = "validation", .help = "Photographs that are measured", .type = kTexts, .default_value = Json::array()}};
+  shape.groups = {data_group(),
+                  {"loss", {{.name = "gradient", .label = "gradient", .help = "Weight of the error of neighbouring pixels' differences", .default_value = 0.02, .minimum = 0, .maximum = 1e6},
+                            {.name = "kl", .label = "kl", .help = "Weight of the divergence from the normal distribution", .default_value = 2e-5, .minimum = 0, .maximum = 1e6}}}};
+  shape.networks = {"vae"};
+  return {"vae", "An autoencoder from nothing", shape, check, [](const Json& config, const std::filesystem::path& base, const Context& context) -> std::unique_ptr<Objective> {
+            return std::make_unique<VaeObjective>(config, base, make_sample_source(config.at("data"), config.at("seed"), config.at("picture_size"), base, context));
+          }};
+}
 
 }  // namespace attelier

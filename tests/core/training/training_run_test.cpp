@@ -1,103 +1,168 @@
 #include "core/training/training_run.h"
 
-#include <gtest/gtest.h>
+#include <sys/mount.h>
 #include <unistd.h>
 
-#include <fstream>
-
-#include "core/base/error.h"
-#include "core/weights/tensor_file.h"
+#include "tests/core/training/training_testing.h"
 
 namespace attelier {
 namespace {
 
 namespace fs = std::filesystem;
 
-class TrainingRun : public testing::Test {
- protected:
-  void SetUp() override {
-    folder_ = fs::temp_directory_path() / fmt::format("attelier-training-{}-{}", getpid(), testing::UnitTest::GetInstance()->current_test_info()->name());
-    fs::create_directories(folder_);
-  }
-  void TearDown() override { fs::remove_all(folder_); }
-
-  static Json tiny_vae() {
-    return {{"objective", "vae"},
-            {"seed", 5},
-            {"steps", 12},
-            {"batch", 2},
-            {"crop", 16},
-            {"picture_size", 32},
-            {"pool", 4},
-            {"fresh", 1},
-            {"bfloat16", false},
-            {"output", "run"},
-            {"optimizer", {{"learning_rate", 0.002}, {"muon_rate", 0.02}, {"warm_up", 1}}},
-            {"vae", {{"latent_channels", 4}, {"block_out_channels", {8, 8}}, {"layers_per_block", 1}, {"norm_num_groups", 1}, {"sample_size", 32}, {"mid_block_add_attention", false}}}};
-  }
-  fs::path write(const Json& config) {
-    std::ofstream(folder_ / "config.json") << config.dump();
-    return folder_ / "config.json";
-  }
-  std::map<std::string, at::Tensor> state() const { return read_all(*open_tensors(folder_ / "run/state.safetensors")); }
-
-  fs::path folder_;
-};
+using TrainingRun = TrainingTest;
 
 TEST_F(TrainingRun, LearnsAndLeavesAModelThatLoads) {
-  Json config = tiny_vae();
+  Json config = tiny_vae_config();
   config["steps"] = 60;
   std::vector<double> losses;
+  bool says_how_long = false;
   Context context;
   context.log = [&](LogLevel, const std::string& text) {
     if (const size_t at = text.find("loss "); at != std::string::npos) losses.push_back(std::stod(text.substr(at + 5)));
+    says_how_long |= text.find("pictures/s") != std::string::npos && text.find("left") != std::string::npos;
   };
-  const TrainingResult result = train(write(config), false, false, context);
+  const TrainingResult result = run(config, {}, context);
   EXPECT_EQ(result.steps, 60);
+  EXPECT_TRUE(says_how_long);
   ASSERT_FALSE(losses.empty());
   EXPECT_LT(result.loss, 0.8 * losses.front());
-  for (const char* file : {"state.safetensors", "losses.csv", "losses.png", "sheet.png", "figures.json", "model/vae/config.json", "model/vae/diffusion_pytorch_model.safetensors"})
+  for (const char* file : {"state.safetensors", "losses.csv", "losses.png", "sheet.png", "sheets/0000060.png", "figures.json", "model/vae/config.json", "model/vae/diffusion_pytorch_model.safetensors"})
     EXPECT_TRUE(fs::is_regular_file(folder_ / "run" / file)) << file;
 }
 
 TEST_F(TrainingRun, AStoppedRunGoesOnAsIfItHadNotStopped) {
-  const fs::path path = write(tiny_vae());
-  train(path, false, false, {});
+  Json config = tiny_vae_config();
+  config["steps"] = 25;
+  run(config);
   const auto whole = state();
+  const std::string curve_of_the_whole = curve();
+  EXPECT_EQ(std::count(curve_of_the_whole.begin(), curve_of_the_whole.end(), '\n'), 4);
   fs::remove_all(folder_ / "run");
 
-  std::stop_source source;
-  Context stopping;
-  stopping.stop = source.get_token();
-  stopping.progress = [&](const Progress& progress) {
-    if (progress.stage == "training" && progress.done == 5) source.request_stop();
-  };
-  EXPECT_THROW(train(path, false, false, stopping), Interrupted);
-  train(path, true, false, {});
-  const auto resumed = state();
-  ASSERT_EQ(whole.size(), resumed.size());
-  for (const auto& [name, tensor] : whole) EXPECT_TRUE(at::equal(tensor, resumed.at(name))) << name;
+  stop_after(config, 7);
+  stop_after(config, 13, {.resume = true});
+  run(config, {.resume = true});
+  expect_equal(whole, state());
+  EXPECT_EQ(curve(), curve_of_the_whole);
 }
 
-TEST_F(TrainingRun, MistakesAreNamed) {
-  const auto code_of = [&](const Json& config) {
-    try {
-      train(write(config), false, false, {});
-    } catch (const Error& error) {
-      return error.code();
-    }
-    return ExitCode::kOk;
+TEST_F(TrainingRun, AccumulationIsOneLargeBatch) {
+  // Where every picture is the same, the mean over two micro-batches is the mean over one batch twice as large.
+  Json config = tiny_vae_config();
+  config["steps"] = 1, config["crop"] = 32, config["pool"] = 1, config["fresh"] = 0, config["loss"] = {{"kl", 0.0}};
+  config["accumulate"] = 3;
+  run(config);
+  const double norm_of_three = state().at("moment1.encoder.conv_in.weight").norm().item<double>();
+  fs::remove_all(folder_ / "run");
+  config["accumulate"] = 1;
+  run(config);
+  const double norm_of_one = state().at("moment1.encoder.conv_in.weight").norm().item<double>();
+  // Crops are mirrored at random, so that the gradients differ, but by no factor of three.
+  EXPECT_GT(norm_of_three, 0.3 * norm_of_one);
+  EXPECT_LT(norm_of_three, 2 * norm_of_one);
+}
+
+TEST_F(TrainingRun, ACheckpointIsNotOverwrittenByMistake) {
+  run(tiny_vae_config());
+  const auto before = state();
+  EXPECT_TRUE(contains(message_of(ExitCode::kBadInput, [&] { run(tiny_vae_config()); }), "--restart"));
+  expect_equal(before, state());
+  Json other = tiny_vae_config();
+  other["seed"] = 6;
+  run(other, {.restart = true});
+  EXPECT_FALSE(at::equal(before.at("model.encoder.conv_in.weight"), state().at("model.encoder.conv_in.weight")));
+}
+
+TEST_F(TrainingRun, ResumingTellsWhatHasChanged) {
+  run(tiny_vae_config());
+  Json config = tiny_vae_config();
+  config["steps"] = 13;
+  std::string warnings;
+  Context context;
+  context.log = [&](LogLevel level, const std::string& text) {
+    if (level == LogLevel::kWarning) warnings += text + "\n";
   };
-  EXPECT_EQ(code_of({{"objective", "poetry"}}), ExitCode::kBadInput);
-  Json wrong = tiny_vae();
-  wrong["batch"] = "many";
-  EXPECT_EQ(code_of(wrong), ExitCode::kBadInput);
-  wrong = tiny_vae();
-  wrong["vae"] = "large";
-  EXPECT_EQ(code_of(wrong), ExitCode::kModel);
-  std::ofstream(folder_ / "config.json") << "{";
-  EXPECT_THROW(train(folder_ / "config.json", false, false, {}), Error);
-  EXPECT_THROW(train(folder_ / "absent.json", false, false, {}), Error);
+  run(config, {.resume = true}, context);
+  EXPECT_TRUE(contains(warnings, "/steps: 12 -> 13"));
+  fs::remove_all(folder_ / "run");
+  EXPECT_TRUE(contains(message_of(ExitCode::kBadInput, [&] { run(config, {.resume = true}); }), "no checkpoint"));
+}
+
+TEST_F(TrainingRun, NotANumberStopsWithTheLastGoodState) {
+  Json config = tiny_vae_config();
+  config["save_every_steps"] = 2, config["steps"] = 400;
+  config["optimizer"] = {{"learning_rate", 10}, {"warm_up", 1}, {"clip_norm", 0}, {"weight_decay", 1}, {"epsilon", 1e-30}};
+  config["loss"] = {{"kl", 1e6}};
+  const std::string message = message_of(ExitCode::kNumerical, [&] { run(config); });
+  EXPECT_TRUE(contains(message, "--resume"));
+  ASSERT_TRUE(contains(message, "state.safetensors")) << message;
+  for (const auto& [name, tensor] : state()) {
+    if (!name.starts_with("model.")) continue;
+    EXPECT_TRUE(at::isfinite(tensor).all().item<bool>()) << name;
+  }
+}
+
+TEST_F(TrainingRun, AFullDiskInTheMiddleCostsACheckpointAndNotTheRun) {
+  Json config = tiny_vae_config();
+  config["save_every_steps"] = 4, config["steps"] = 10;
+  const fs::path temporary = folder_ / "run" / fmt::format("state.safetensors.tmp-{}", getpid());
+  int64_t failed = 0;
+  Context context;
+  context.progress = [&](const Progress& progress) {
+    if (progress.stage == "training" && progress.done == 3) fs::create_symlink("/dev/full", temporary);
+  };
+  context.log = [&](LogLevel level, const std::string& text) { failed += level == LogLevel::kWarning && text.find("No space left") != std::string::npos; };
+  if (!fs::exists("/dev/full")) GTEST_SKIP();
+  EXPECT_EQ(run(config, {}, context).steps, 10);
+  EXPECT_EQ(failed, 1);
+  EXPECT_EQ(open_tensors(folder_ / "run/state.safetensors")->metadata().at("step"), "10");
+}
+
+/// A small disk of its own, where the system allows it.
+class SmallDisk {
+ public:
+  SmallDisk(const fs::path& path, const std::string& size) : path_(path) {
+    fs::create_directories(path);
+    mounted_ = mount("none", path.c_str(), "tmpfs", 0, ("size=" + size).c_str()) == 0;
+  }
+  ~SmallDisk() {
+    if (mounted_) umount(path_.c_str());
+  }
+  bool mounted() const { return mounted_; }
+
+ private:
+  fs::path path_;
+  bool mounted_;
+};
+
+TEST_F(TrainingRun, ADiskThatFillsUpLeavesTheLastStateWhole) {
+  const SmallDisk disk(folder_ / "run", "4m");
+  if (!disk.mounted()) GTEST_SKIP() << "mounting is not allowed here";
+  Json config = tiny_vae_config();
+  config["save_every_steps"] = 2, config["steps"] = 6;
+  Context context;
+  context.progress = [&](const Progress& progress) {
+    if (progress.stage != "training" || progress.done != 3) return;
+    std::ofstream filler(folder_ / "run/filler", std::ios::binary);  // until nothing fits
+    const std::string block(1 << 16, 'x');
+    while (filler.write(block.data(), static_cast<std::streamsize>(block.size())).flush()) {
+    }
+  };
+  EXPECT_TRUE(contains(message_of(ExitCode::kBadInput, [&] { run(config, {}, context); }), "No space left"));
+  EXPECT_EQ(open_tensors(folder_ / "run/state.safetensors")->metadata().at("step"), "2");
+  fs::remove(folder_ / "run/filler");
+  EXPECT_EQ(run(config, {.resume = true}).steps, 6);
+}
+
+TEST_F(TrainingRun, ADiskWithoutRoomIsRefusedBeforeAnyWork) {
+  const SmallDisk disk(folder_ / "run", "64k");
+  if (!disk.mounted()) GTEST_SKIP() << "mounting is not allowed here";
+  bool worked = false;
+  Context context;
+  context.progress = [&](const Progress&) { worked = true; };
+  EXPECT_TRUE(contains(message_of(ExitCode::kBadInput, [&] { run(tiny_vae_config(), {}, context); }), "MB free"));
+  EXPECT_FALSE(worked);
 }
 
 }  // namespace

@@ -1,0 +1,43 @@
+// The files of one training run.
+#pragma once
+
+#include <filesystem>
+#include <vector>
+
+#include "core/training/loss_curve.h"
+#include "core/training/training_run.h"
+
+namespace attelier {
+
+class Journal {
+ public:
+  /// `config` as it was checked; kept in the checkpoint.
+  Journal(std::filesystem::path folder, Json config);
+
+  std::filesystem::path state_path() const { return folder_ / "state.safetensors"; }
+  std::filesystem::path model_path() const { return folder_ / "model"; }
+
+  /// Creates the folder. Throws Error(kBadInput) when it cannot be written or lacks the room for a checkpoint (twice: a new one lies beside the old one
+  /// until it is whole) and the model.
+  void open(const Optimizer& optimizer);
+  /// Restores the last checkpoint, takes away what a killed run left half written, and returns the step that comes next. `context` hears of values that
+  /// the configuration has changed since.
+  int64_t resume(Optimizer& optimizer, const Context& context);
+
+  void record(int64_t step, double loss);
+  /// The loss, smoothed over some fifty steps.
+  double smooth_loss() const { return smooth_; }
+
+  /// The loss curve and then the state, each whole or not at all. Throws Error(kNumerical), leaving the last state, if a weight is not finite.
+  void save(int64_t step, const Optimizer& optimizer) const;
+  void show(const at::Tensor& sheet, int64_t step, const std::vector<Metric>& metrics) const;
+
+ private:
+  std::filesystem::path folder_;
+  Json config_;
+  std::vector<LossPoint> curve_;
+  double smooth_ = 0;
+  bool any_ = false;
+};
+
+}  // namespace attelier

@@ -1,0 +1,69 @@
+#include "core/training/sample.h"
+
+#include <exception>
+#include <mutex>
+
+#include "core/scenes/small_world.h"
+#include "core/scenes/world/parallel.h"
+#include "core/training/pictures.h"
+
+namespace attelier {
+namespace {
+
+/// Flat scenes and textures.
+class DrawnSource : public SampleSource {
+ public:
+  DrawnSource(double scene_share, uint64_t seed, int64_t size) : scene_share_(scene_share), seed_(seed), size_(size) {}
+  Sample sample(int64_t number) const override {
+    DrawnPicture picture = draw_picture(seed_, number, size_, scene_share_);
+    return {.pixels = std::move(picture.pixels), .caption = std::move(picture.caption)};
+  }
+  std::vector<std::string> captions(int64_t count) const override { return caption_sample(count); }
+
+ private:
+  double scene_share_;
+  uint64_t seed_;
+  int64_t size_;
+};
+
+}  // namespace
+
+std::vector<Sample> draw_samples(const SampleSource& source, int64_t first, int64_t count, int threads) {
+  std::vector<Sample> samples(static_cast<size_t>(count));
+  std::exception_ptr failure;
+  std::mutex mutex;
+  world::for_each_row(static_cast<int>(count), threads, [&](int row) {
+    try {
+      samples[static_cast<size_t>(row)] = source.sample(first + row);
+    } catch (...) {
+      const std::lock_guard lock(mutex);
+      failure = std::current_exception();
+    }
+  });
+  if (failure) std::rethrow_exception(failure);
+  return samples;
+}
+
+std::unique_ptr<SampleSource> make_drawn_source(double scene_share, uint64_t seed, int64_t size) { return std::make_unique<DrawnSource>(scene_share, seed, size); }
+
+void check_data(const Json& data, const std::filesystem::path& base, ConfigProblems& problems) {
+  const std::string source = data.at("source");
+  check_world_names(data, problems);
+  const auto only_for = [&](const char* owner, std::initializer_list<const char*> names) {
+    if (source == owner) return;
+    for (const char* name : names)
+      if (!data.at(name).is_null()) problems.add(std::string("/data/") + name, "belongs to \"source\": \"{}\"; this source is \"{}\"", owner, source);
+  };
+  only_for("folder", {"path"});
+  only_for("world", {"looks", "places", "characters"});
+  if (source == "folder") check_folder(data, base, problems);
+}
+
+std::unique_ptr<SampleSource> make_sample_source(const Json& data, uint64_t seed, int64_t size, const std::filesystem::path& base, const Context& context) {
+  const std::string source = data.at("source");
+  if (source == "folder") return make_folder_source(data, seed, size, base, context);
+  if (source == "world") return make_world_source(data, seed, size);
+  return make_drawn_source(source == "textures" ? 0 : 1 - data.at("texture_share").get<double>(), seed, size);
+}
+
+}  // namespace attelier

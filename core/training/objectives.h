@@ -30,6 +30,7 @@ ObjectiveKind text_to_image_objective();
 ObjectiveKind lora_objective();
 ObjectiveKind inpainting_objective();
 ObjectiveKind controlnet_objective();
+ObjectiveKind judge_objective();
 
 /// A configuration's kind, and the configuration with every default filled in. Throws Error(kBadInput) with all its problems.
 struct CheckedConfig {

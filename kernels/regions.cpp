@@ -1,6 +1,7 @@
 #include "kernels/regions.h"
 
 #include "kernels/cpu/maps_cpu.h"
+#include "kernels/cuda/attention_cuda.h"
 #include "kernels/map_operators.h"
 #include "kernels/refuse.h"
 
@@ -118,8 +119,10 @@ void validate(const RegionAttention& attention, const at::Tensor& q, const at::T
 at::Tensor attend_regions(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v, const RegionAttention& attention) {
   validate(attention, q, k, v);
   if (q.numel() == 0) return at::empty({q.size(0), q.size(1), q.size(2), q.size(3), v.size(4)}, q.options());
-  if (wants_gradient({q, k, v, attention.points, attention.pair_bias}) || !cpu::takes_element(q.scalar_type()) || !q.is_cpu()) return regions_by_operators(attention, q, k, v);
-  return cpu::attend_regions(attention, q, k, v);
+  if (wants_gradient({q, k, v, attention.points, attention.pair_bias})) return regions_by_operators(attention, q, k, v);
+  if (q.is_cpu() && cpu::takes_element(q.scalar_type())) return cpu::attend_regions(attention, q, k, v);
+  if (cuda::takes_regions(q, v)) return cuda::attend_regions(attention, q, k, v);
+  return regions_by_operators(attention, q, k, v);
 }
 
 }  // namespace attelier::kernels

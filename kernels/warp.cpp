@@ -1,14 +1,20 @@
 #include "kernels/warp.h"
 
 #include "kernels/cpu/maps_cpu.h"
+#include "kernels/cuda/attention_cuda.h"
 #include "kernels/map_operators.h"
 #include "kernels/refuse.h"
 
 namespace attelier::kernels {
 namespace {
 
-/// Whether the own kernels count the elements of a plane.
-bool has_small_planes(const at::Tensor& x) { return (x.size(2) - 1) * x.stride(2) + (x.size(3) - 1) * x.stride(3) < int64_t{1} << 31; }
+/// Whether the own kernels count the elements of a plane in 31 bits, and its rows and columns in floats with a half to spare.
+bool has_small_planes(const at::Tensor& x) {
+  constexpr int64_t kElements = int64_t{1} << 31, kLine = 1 << 22;
+  const at::MemoryFormat format = x.suggest_memory_format();
+  const int64_t extent = format == at::MemoryFormat::ChannelsLast ? x.numel() / x.size(0) : (x.size(2) - 1) * x.stride(2) + (x.size(3) - 1) * x.stride(3);
+  return std::max(extent, (x.size(2) - 1) * x.stride(2) + (x.size(3) - 1) * x.stride(3)) < kElements && x.size(2) < kLine && x.size(3) < kLine;
+}
 
 /// floating [B|1, channels, rows, columns]
 void check_plane(const at::Tensor& tensor, const char* name, int64_t channels, const at::Tensor& x) {
@@ -38,8 +44,10 @@ void validate(const Warp& warp, const at::Tensor& x) {
 at::Tensor warp(const at::Tensor& x, const Warp& warp) {
   validate(warp, x);
   if (x.numel() == 0) return at::empty_like(x);
-  if (wants_gradient({x, warp.flow, warp.base, warp.mask}) || !cpu::takes_element(x.scalar_type()) || !x.is_cpu() || !has_small_planes(x)) return warp_by_operators(warp, x);
-  return cpu::warp(warp, x);
+  if (wants_gradient({x, warp.flow, warp.base, warp.mask}) || !has_small_planes(x)) return warp_by_operators(warp, x);
+  if (x.is_cpu() && cpu::takes_element(x.scalar_type())) return cpu::warp(warp, x);
+  if (cuda::takes_warp(x)) return cuda::warp(warp, x);
+  return warp_by_operators(warp, x);
 }
 
 }  // namespace attelier::kernels

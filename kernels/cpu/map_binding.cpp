@@ -62,6 +62,8 @@ RegionBinding::RegionBinding(const RegionAttention& attention, const at::Tensor&
   call.value_depth = v.size(4);
   call.scales = &scale_;
   call.source_count = 1;
+  call.sources[0].length = call.keys;
+  call.sources[0].group = 1;
   call.o = o.data_ptr();
   if (attention.pair_bias.defined()) {
     const at::Tensor& bias = kept(attention.pair_bias.to(at::kFloat).transpose(1, 2).contiguous());
@@ -76,14 +78,15 @@ Planes WarpBinding::planes(const at::Tensor& tensor) {
 }
 
 WarpBinding::WarpBinding(const Warp& warp, const at::Tensor& x, const at::Tensor& y) {
+  const at::MemoryFormat format = x.suggest_memory_format();
   call_.element = element_of(x.scalar_type());
   call_.batches = x.size(0);
   call_.channels = x.size(1);
   call_.rows = x.size(2);
   call_.columns = x.size(3);
-  call_.x = planes(x);
+  call_.x = planes(format == at::MemoryFormat::ChannelsLast && x.stride(1) != 1 ? x.contiguous(format) : x);
   call_.y = planes(y);
-  call_.base = planes(warp.base);
+  call_.base = planes(warp.base.defined() ? warp.base.contiguous(format) : at::Tensor());
   call_.flow = planes(warp.flow.to(at::kFloat));
   call_.mask = planes(warp.mask.defined() ? warp.mask.to(at::kFloat) : at::Tensor());
   call_.nearest = warp.sampling == WarpSampling::kNearest;

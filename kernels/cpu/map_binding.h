@@ -28,6 +28,7 @@ class RegionBinding {
 
 class WarpBinding {
  public:
+  /// y of empty_warp(x).
   WarpBinding(const Warp& warp, const at::Tensor& x, const at::Tensor& y);
   WarpBinding(const WarpBinding&) = delete;
   const WarpCall& call() const { return call_; }

@@ -38,6 +38,7 @@ struct Planes {
   int64_t batch, channel, row, column;
 };
 
+/// x, base and y have their channels side by side, or base and y their columns. Offsets in a plane of x fit in 31 bits.
 struct WarpCall {
   Element element;
   int64_t batches, channels, rows, columns;

@@ -9,25 +9,44 @@
 
 namespace attelier::kernels::cuda {
 
+/// Where the rows of a call lie: those of its tensors. Others (regions.h) compute another place for each query, key and output, and may make keys and values.
+struct DensePlaces {
+  static constexpr bool kDense = true, kSamples = false;
+  template <int kKeys>
+  using Table = KeyTable<kKeys>;
+
+  template <typename T, int kKeys>
+  ATTELIER_DEVICE static void fill_slot(const Arguments& a, int b, int h, int64_t column, int slot, KeyTable<kKeys>& table) {
+    cuda::fill_slot<T>(a, b, h, column, slot, table);
+  }
+  template <typename T>
+  ATTELIER_DEVICE static T* output(const Call& call, int b, int h, int row) {
+    return static_cast<T*>(call.o) + b * call.o_batch + h * call.o_head + row * call.o_row;
+  }
+  /// Whether every row of outputs begins on a word of two elements and ends on one.
+  ATTELIER_DEVICE static bool has_words(const Call& call) { return ((call.value_depth | call.o_row | call.o_head | call.o_batch) & 1) == 0; }
+};
+
 /// Bytes of shared memory that a block of the kernel needs.
-template <typename T, int W, Bundle kBundle>
+template <typename T, int W, Bundle kBundle, typename Places = DensePlaces>
 constexpr int64_t attend_shared_bytes() {
   using Shape = Tile<T, W, kBundle>;
   const int64_t tiles = static_cast<int64_t>(sizeof(T)) * (Shape::kRows * Shape::kStride + Shape::kKeys * (Shape::kStride + Shape::kValueStride));
-  return tiles + (kBundle == Bundle::kPlain ? 0 : 2 * static_cast<int64_t>(sizeof(KeyTable<Shape::kKeys>)));
+  return tiles + (kBundle == Bundle::kPlain ? 0 : 2 * static_cast<int64_t>(sizeof(typename Places::template Table<Shape::kKeys>)));
 }
 
 /// Grid: x = blocks of queries * (b, h), y = segments * parts (1 when the keys are not split), z = chunks of the columns of V.
-template <typename T, int W, Bundle kBundle>
+template <typename T, int W, Bundle kBundle, typename Places = DensePlaces>
 class Attend {
   using Shape = Tile<T, W, kBundle>;
-  using Table = KeyTable<Shape::kKeys>;
+  using Table = typename Places::template Table<Shape::kKeys>;
   static constexpr bool kPlain = kBundle == Bundle::kPlain, kMix = kBundle == Bundle::kMix;
   static constexpr int kRowTiles = Shape::kRowTiles, kKeyColumns = Shape::kKeys / 8, kValueColumns = Shape::kValues / 8;
 
  public:
-  ATTELIER_DEVICE explicit Attend(const Arguments& a)
-      : a_(a), call_(a.call), blocks_(static_cast<int>((a.call.rows + Shape::kRows - 1) / Shape::kRows)), b_(block_x() / blocks_ / static_cast<int>(a.call.heads)),
+  /// `places` must outlive the object.
+  ATTELIER_DEVICE explicit Attend(const Arguments& a, const Places& places = {})
+      : a_(a), call_(a.call), places_(places), blocks_(static_cast<int>((a.call.rows + Shape::kRows - 1) / Shape::kRows)), b_(block_x() / blocks_ / static_cast<int>(a.call.heads)),
         h_(block_x() / blocks_ % static_cast<int>(a.call.heads)), first_(block_x() % blocks_ * Shape::kRows), first_value_(block_z() * Shape::kValues),
         q_(reinterpret_cast<T*>(shared_memory())), k_(q_ + Shape::kRows * Shape::kStride), v_(k_ + Shape::kKeys * Shape::kStride),
         tables_(reinterpret_cast<Table*>(v_ + Shape::kKeys * Shape::kValueStride)) {
@@ -35,7 +54,10 @@ class Attend {
   }
 
   ATTELIER_DEVICE void run() {
-    load_queries<Shape::kRows, W, Shape::kThreads>(a_, b_, h_, first_, q_, Shape::kStride);
+    if constexpr (Places::kDense)
+      load_queries<Shape::kRows, W, Shape::kThreads>(a_, b_, h_, first_, q_, Shape::kStride);
+    else
+      load_rows<Shape::kRows, W, Shape::kThreads>(q_, Shape::kStride, static_cast<int>(call_.depth), a_.aligned, call_.q.data, [&](int i) { return places_.template query<T>(call_, b_, h_, first_ + i); });
     const int last = (first_ + Shape::kRows < call_.rows ? first_ + Shape::kRows : static_cast<int>(call_.rows)) - 1;
     KeyTiles<Shape::kKeys, kBundle> tiles(a_, b_, last, a_.parts > 0 ? block_y() / a_.parts : 0, a_.parts > 0 ? block_y() % a_.parts : 0);
     if constexpr (kMix) start_statistics();
@@ -105,13 +127,17 @@ class Attend {
       const int slot = thread_index();
       if (slot >= Shape::kKeys) return;
       if (slot < tile.count)
-        fill_slot<T>(a_, b_, h_, tiles.column(tile.run, tile.first + slot), slot, tables_[phase]);
+        places_.template fill_slot<T>(a_, b_, h_, tiles.column(tile.run, tile.first + slot), slot, tables_[phase]);
       else
         tables_[phase].set_empty(slot);
     }
   }
 
   ATTELIER_DEVICE void load_keys(const KeyTile& tile, int phase) {
+    if constexpr (Places::kSamples) {
+      places_.template sample_keys<Shape::kKeys, W, Shape::kThreads>(a_, b_, h_, tables_[phase], k_, Shape::kStride);
+      return;
+    }
     load_rows<Shape::kKeys, W, Shape::kThreads>(k_, Shape::kStride, static_cast<int>(call_.depth), a_.aligned, call_.q.data, [&](int i) {
       if constexpr (kPlain) return i < tile.count ? row_of<T>(call_.sources[0].k, b_, h_ / call_.sources[0].group, tile.first + i) : static_cast<const T*>(nullptr);
       else return static_cast<const T*>(tables_[phase].k[i]);
@@ -119,6 +145,10 @@ class Attend {
   }
 
   ATTELIER_DEVICE void load_values(const KeyTile& tile, int phase) {
+    if constexpr (Places::kSamples) {
+      places_.template sample_values<Shape::kKeys, Shape::kValues, Shape::kThreads>(a_, b_, h_, tables_[phase], v_, Shape::kValueStride);
+      return;
+    }
     load_rows<Shape::kKeys, Shape::kValues, Shape::kThreads>(v_, Shape::kValueStride, value_width(), a_.aligned, call_.q.data, [&](int i) {
       const T* row = nullptr;
       if constexpr (kPlain) {
@@ -378,9 +408,11 @@ class Attend {
 
   template <typename Value>
   ATTELIER_DEVICE void write_row(int half, int row, const Value& value) {
-    T* const out = static_cast<T*>(call_.o) + b_ * call_.o_batch + h_ * call_.o_head + row * call_.o_row + first_value_;
-    // Whole words where every row begins on one.
-    const bool words = sizeof(T) == 2 && ((call_.value_depth | call_.o_row | call_.o_head | call_.o_batch) & 1) == 0;
+    T* out = places_.template output<T>(call_, b_, h_, row);
+    if constexpr (!Places::kDense)
+      if (out == nullptr) return;
+    out += first_value_;
+    const bool words = sizeof(T) == 2 && places_.has_words(call_);
     ATTELIER_UNROLL
     for (int n = 0; n < kValueColumns; ++n) {
       const int column = n * 8 + 2 * (lane_index() % 4);
@@ -417,6 +449,7 @@ class Attend {
 
   const Arguments& a_;
   const Call& call_;
+  const Places& places_;
   const int blocks_, b_, h_, first_, first_value_;
   T* const q_;
   T* const k_;

@@ -62,6 +62,15 @@ AttentionResult attention(const AttentionControl& canonical, const at::Tensor& q
   return loaded().module->attention(canonical, q, k, v, wanted);
 }
 
+bool takes_regions(const at::Tensor& q, const at::Tensor& v) { return q.is_cuda() && loaded().module != nullptr && loaded().module->takes_regions(q, v); }
+bool takes_warp(const at::Tensor& x) { return x.is_cuda() && loaded().module != nullptr && loaded().module->takes_warp(x); }
+
+at::Tensor attend_regions(const RegionAttention& attention, const at::Tensor& q, const at::Tensor& k, const at::Tensor& v) {
+  return loaded().module->attend_regions(attention, q, k, v);
+}
+
+at::Tensor warp(const Warp& warp, const at::Tensor& x) { return loaded().module->warp(warp, x); }
+
 std::string module_absence() { return loaded().absence; }
 
 }  // namespace attelier::kernels::cuda

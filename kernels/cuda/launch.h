@@ -3,9 +3,12 @@
 
 #include <cuda_runtime_api.h>
 
+#include "kernels/cpu/map_call.h"
 #include "kernels/cuda/execute.h"
 
 namespace attelier::kernels::cuda {
+
+struct RegionPlan;
 
 /// The attention kernel for T (BFloat16, Float16, float) and width W of arguments.h.
 template <typename T, int W>
@@ -16,6 +19,13 @@ cudaError_t launch_combine(int64_t rows, const Arguments& a, cudaStream_t stream
 
 template <typename T>
 cudaError_t launch_probe(int index, const Blocks& blocks, const Arguments& a, cudaStream_t stream);
+
+/// For T and width W of regions.h.
+template <typename T, int W>
+cudaError_t launch_regions(const RegionPlan& plan, const cpu::RegionView& view, cudaStream_t stream);
+
+template <typename T>
+cudaError_t launch_warp(const cpu::WarpCall& call, cudaStream_t stream);
 
 cudaError_t launch_deliver(const Parcel& parcel, cudaStream_t stream);
 cudaError_t launch_order(const Arguments& a, int32_t* order, int32_t* class_count, cudaStream_t stream);

@@ -68,6 +68,9 @@ ATTELIER_DEVICE float exp2_of(float x) {
 ATTELIER_DEVICE float log2_of(float x) { return log2f(x); }
 ATTELIER_DEVICE float larger(float x, float y) { return fmaxf(x, y); }
 ATTELIER_DEVICE float multiply_add(float x, float y, float z) { return fmaf(x, y, z); }
+ATTELIER_DEVICE float floor_of(float x) { return floorf(x); }
+/// Halves to even.
+ATTELIER_DEVICE float nearest_of(float x) { return rintf(x); }
 
 ATTELIER_DEVICE float to_float(float x) { return x; }
 ATTELIER_DEVICE float to_float(BFloat16 x) { return __uint_as_float(static_cast<uint32_t>(x.bits) << 16); }

@@ -84,6 +84,8 @@ inline float exp2_of(float x) { return std::exp2(x); }
 inline float log2_of(float x) { return std::log2(x); }
 inline float larger(float x, float y) { return std::fmax(x, y); }
 inline float multiply_add(float x, float y, float z) { return std::fma(x, y, z); }
+inline float floor_of(float x) { return std::floor(x); }
+inline float nearest_of(float x) { return std::nearbyint(x); }
 
 inline float to_float(float x) { return x; }
 inline float to_float(BFloat16 x) { return __builtin_bit_cast(float, static_cast<uint32_t>(x.bits) << 16); }

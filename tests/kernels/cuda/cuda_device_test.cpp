@@ -3,7 +3,9 @@
 #include <dlfcn.h>
 
 #include "kernels/cuda/attention_cuda.h"
+#include "kernels/reference/maps_reference.h"
 #include "tests/kernels/cuda/cuda_testing.h"
+#include "tests/kernels/map_cases.h"
 
 namespace attelier::kernels::cuda {
 namespace {
@@ -91,6 +93,31 @@ Sizes model_sizes(Generator& g) {
   return s;
 }
 TEST_F(CudaDevice, CallsOfModels) { compare(model_sizes, 40, 44); }
+
+TEST_F(CudaDevice, RandomRegionCalls) {
+  at::manual_seed(46);
+  Generator g(46);
+  for (int n = 0; n < 500 && !HasFailure(); ++n) {
+    RegionCase c = random_region_case(g);
+    c.what = fmt::format("case {}, {}", n, c.what);
+    RegionAttention attention = c.attention;
+    for (at::Tensor* each : {&attention.index, &attention.points, &attention.pair_bias}) *each = on_device(*each);
+    EXPECT_TRUE(takes_regions(heads_on_device(c.q), heads_on_device(c.v)));
+    expect_regions(c, on_host(kernels::attend_regions(heads_on_device(c.q), heads_on_device(c.k), heads_on_device(c.v), attention)), reference::attend_regions(c.q, c.k, c.v, c.attention));
+  }
+}
+
+TEST_F(CudaDevice, RandomWarps) {
+  at::manual_seed(47);
+  Generator g(47);
+  for (int n = 0; n < 500 && !HasFailure(); ++n) {
+    WarpCase c = random_warp_case(g);
+    c.what = fmt::format("case {}, {}", n, c.what);
+    kernels::Warp call = c.warp;
+    for (at::Tensor* each : {&call.flow, &call.base, &call.mask}) *each = heads_on_device(*each);
+    expect_warp(c, on_host(kernels::warp(heads_on_device(c.x), call)), reference::warp(c.x, c.warp));
+  }
+}
 
 TEST_F(CudaDevice, TwoRunsAreEqualBitForBit) {
   at::manual_seed(45);

@@ -82,7 +82,7 @@ void add_bench_verb(CLI::App& app, Invocation& invocation) {
   verb->add_option("--warmup", settings.warmup, "Runs before them")->check(CLI::Range(0, 100000))->capture_default_str();
   verb->add_flag("--tiling", settings.tiling, "vae: decode in tiles");
   verb->add_option("--shape", options->attention.shape, "attend, controls: B,H,Lq,Lk,D")->type_name("SIZES")->capture_default_str();
-  verb->add_option("--control", options->attention.control, "attend: plain, style, bias_gain, col_sum, keys, blend, var or causal")->type_name("NAME")->capture_default_str();
+  verb->add_option("--control", options->attention.control, "attend: plain, style, bias_gain, col_sum, keys, blend, var or causal; on maps of Lq cells: regions, windows or warp")->type_name("NAME")->capture_default_str();
   verb->add_option("--baseline", options->baseline,
                    "torch: the same layers on libtorch's own operators, in the same process; adds the ratio. attend, controls: or eager, the softmax of the whole matrix")
       ->type_name("NAME");

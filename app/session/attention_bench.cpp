@@ -10,6 +10,7 @@
 #include <fstream>
 
 #include "app/session/machine.h"
+#include "app/session/map_subjects.h"
 #include "core/base/error.h"
 #include "kernels/attention.h"
 #include "kernels/cpu/level.h"
@@ -19,7 +20,7 @@ namespace {
 
 using kernels::AttentionControl;
 
-/// One subject: what our kernels do, and the same in the two other ways. `torch` is empty where the fused operator cannot do it.
+/// A controlled attention and its two other forms. `torch` is empty where the fused operator cannot do it.
 struct Subject {
   AttentionControl control;
   int64_t keys = 0;  // over all sources
@@ -42,10 +43,21 @@ class Subjects {
     v2_ = draw(2 * settings.keys);
   }
 
-  at::Tensor ours(const AttentionControl& control) const { return joined(kernels::attention(q_, k_[0], v_[0], control).o); }
-  at::Tensor plain(int64_t keys) const { return joined(kernels::plain_attention(q_, keys == settings_.keys ? k_[0] : k2_, keys == settings_.keys ? v_[0] : v2_)); }
+  BenchSubject make(const std::string& name) const {
+    const Subject own = controlled(name);
+    BenchSubject subject;
+    subject.ours = [this, control = own.control] { return joined(kernels::attention(q_, k_[0], v_[0], control).o); };
+    if (name != "plain") subject.plain = [this, keys = own.keys] { return joined(kernels::plain_attention(q_, keys == settings_.keys ? k_[0] : k2_, keys == settings_.keys ? v_[0] : v2_)); };
+    subject.eager = own.eager;
+    subject.torch = own.torch;
+    const double width = 2 * static_cast<double>(settings_.width), rows = static_cast<double>(settings_.batch * settings_.heads);
+    subject.operations = 2 * own.visible * rows * static_cast<double>(settings_.queries * own.keys) * width;
+    subject.bytes = rows * static_cast<double>(settings_.queries + own.keys) * width * static_cast<double>(c10::elementSize(settings_.dtype));
+    return subject;
+  }
 
-  Subject make(const std::string& name) const {
+ private:
+  Subject controlled(const std::string& name) const {
     Subject s;
     s.keys = settings_.keys;
     if (name == "plain") return plain_subject(s);
@@ -56,10 +68,9 @@ class Subjects {
     if (name == "blend") return blend_subject(s);
     if (name == "var") return visual_subject(s);
     if (name == "causal") return causal_subject(s);
-    fail(ExitCode::kUsage, "--control is \"{}\"; allowed are {}", name, fmt::join(attention_bench_controls(), ", "));
+    fail(ExitCode::kUsage, "--control is \"{}\"; allowed are {} and {}", name, fmt::join(attention_bench_controls(), ", "), fmt::join(map_subjects(), ", "));
   }
 
- private:
   /// As the layers have them: a view of [B,L,H,D].
   at::Tensor draw(int64_t tokens) const { return at::randn({settings_.batch, tokens, settings_.heads, settings_.width}).to(settings_.dtype).transpose(1, 2); }
 
@@ -243,22 +254,23 @@ nlohmann::json AttentionBenchResult::to_json(const AttentionBenchSettings& setti
 
 std::vector<AttentionBenchResult> bench_attention(const AttentionBenchSettings& settings, const Context& context) {
   const c10::InferenceMode inference;
-  const Subjects subjects(settings);
   const Machine machine = measure_machine(settings.dtype);
+  const std::vector<std::string> of_maps = map_subjects();
+  std::optional<Subjects> subjects;
   std::vector<AttentionBenchResult> results;
   for (const std::string& name : settings.controls) {
     context.report(name, static_cast<int64_t>(results.size()), static_cast<int64_t>(settings.controls.size()));
-    const Subject subject = subjects.make(name);
+    const bool of_map = std::find(of_maps.begin(), of_maps.end(), name) != of_maps.end();
+    if (!of_map && !subjects) subjects.emplace(settings);
+    const BenchSubject subject = of_map ? map_subject(name, settings) : subjects->make(name);
     if (settings.baseline == "torch" && !subject.torch)
       fail(ExitCode::kUsage, "--baseline torch: libtorch's fused attention cannot do the control {}; use --baseline eager", name);
     AttentionBenchResult& result = results.emplace_back();
     result.control = name;
-    const double width = 2 * static_cast<double>(settings.width), rows = static_cast<double>(settings.batch * settings.heads);
-    result.operations = 2 * subject.visible * rows * static_cast<double>(settings.queries * subject.keys) * width;
-    const double bytes = rows * static_cast<double>(settings.queries + subject.keys) * width * static_cast<double>(c10::elementSize(settings.dtype));
-    result.attainable_seconds = std::max(result.operations / machine.operations, bytes / machine.bytes);
-    result.ours = measure([&] { return subjects.ours(subject.control); }, settings, context);
-    if (name != "plain") result.plain = measure([&] { return subjects.plain(subject.keys); }, settings, context);
+    result.operations = subject.operations;
+    result.attainable_seconds = std::max(subject.operations / machine.operations, subject.bytes / machine.bytes);
+    result.ours = measure(subject.ours, settings, context);
+    if (subject.plain) result.plain = measure(subject.plain, settings, context);
     if (!settings.baseline.empty()) result.baseline = measure(settings.baseline == "torch" ? subject.torch : subject.eager, settings, context);
   }
   return results;

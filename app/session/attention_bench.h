@@ -15,7 +15,7 @@ struct AttentionBenchSettings {
   int64_t batch = 2, heads = 8, queries = 4096, keys = 4096, width = 40;
   int64_t repeat = 5, warmup = 1;
   at::ScalarType dtype = at::kFloat;
-  std::vector<std::string> controls = {"plain"};  // of attention_bench_controls()
+  std::vector<std::string> controls = {"plain"};  // of attention_bench_controls() or map_subjects()
   std::string baseline;                           // "", torch or eager
 };
 

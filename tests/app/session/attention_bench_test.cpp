@@ -1,8 +1,10 @@
 // attelier bench attend|controls: every control runs beside its baselines, and what cannot be compared is refused.
 #include "app/session/attention_bench.h"
 
+#include <c10/core/InferenceMode.h>
 #include <gtest/gtest.h>
 
+#include "app/session/map_subjects.h"
 #include "core/base/error.h"
 
 namespace attelier {
@@ -48,6 +50,22 @@ TEST(AttentionBench, EveryControlBesideTheEagerForm) {
   }
 }
 
+TEST(AttentionBench, OperatorsOfMapsGiveWhatTheOfficialFormsGive) {
+  const c10::InferenceMode inference;
+  AttentionBenchSettings settings = small();
+  settings.queries = 14 * 14;
+  for (const auto& [name, keys] : {std::pair<const char*, int64_t>{"regions", 12}, {"windows", 49}, {"warp", 1}}) {
+    settings.keys = keys;
+    const BenchSubject subject = map_subject(name, settings);
+    const at::Tensor o = subject.ours();
+    EXPECT_LT((subject.eager() - o).abs().max().item<double>(), 1e-4) << name;
+    EXPECT_LT((subject.torch() - o).abs().max().item<double>(), 1e-4) << name;
+    settings.controls = {name};
+    settings.baseline = "torch";
+    EXPECT_GT(bench_attention(settings, {})[0].to_json(settings).at("ratio").get<double>(), 0);
+  }
+}
+
 TEST(AttentionBench, WhatCannotBeComparedIsRefused) {
   AttentionBenchSettings settings = small();
   settings.controls = {"nonsense"};
@@ -57,6 +75,10 @@ TEST(AttentionBench, WhatCannotBeComparedIsRefused) {
   EXPECT_EQ(refusal(settings), ExitCode::kOk);
   settings.controls = {"var"};
   EXPECT_EQ(refusal(settings), ExitCode::kUsage);
+  for (const char* name : {"regions", "windows", "warp"}) {
+    settings.controls = {name};
+    EXPECT_EQ(refusal(settings), ExitCode::kUsage) << "33 cells are no square";
+  }
 }
 
 }  // namespace

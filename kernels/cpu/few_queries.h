@@ -61,33 +61,49 @@ inline void few_scores(const KeyTile& tile, int64_t words, const Word* queries, 
   }
 }
 
-/// kWide vectors of columns of one query. `width` < kLanes with kWide 1: that many columns.
-template <typename Product, int kWide>
-ATTELIER_INLINE void few_columns(const Word* const* rows, int64_t column, int64_t width, int64_t steps, const Word* p, Word* out, float factor, bool fresh) {
-  Vector sum[kWide] = {};
-  if (!fresh)
+/// kWide vectors of columns of kQueries queries, whose outputs and factors lie side by side. `width` < kLanes with kWide 1: that many columns.
+template <typename Product, int kQueries, int kWide>
+ATTELIER_INLINE void few_columns(const Word* const* rows, int64_t column, int64_t width, int64_t steps, const Word* p, Word* out, const float* factor, bool fresh) {
+  Vector sum[kQueries][kWide] = {};
+  for (int q = 0; q < kQueries && !fresh; ++q)
     for (int v = 0; v < kWide; ++v)
-      for (int i = 0; i < smaller(width, kLanes); ++i) sum[v][i] = out[(v * kLanes + i) * kStrip] * factor;
+      for (int i = 0; i < smaller(width, kLanes); ++i) sum[q][v][i] = out[(v * kLanes + i) * kStrip + q] * factor[q];
   for (int64_t s = 0; s < steps; ++s) {
-    const Vector share = splat_word(p + s * kStrip);
-    if (width < kLanes) {
-      sum[0] = Product::add(sum[0], share, load_first(rows[s] + column, width));
-      continue;
+    Vector value[kWide];
+    if (width < kLanes) value[0] = load_first(rows[s] + column, width);
+    else
+      for (int v = 0; v < kWide; ++v) value[v] = load(rows[s] + column + v * kLanes);
+    for (int q = 0; q < kQueries; ++q) {
+      const Vector share = splat_word(p + s * kStrip + q);
+      for (int v = 0; v < kWide; ++v) sum[q][v] = Product::add(sum[q][v], share, value[v]);
     }
-    for (int v = 0; v < kWide; ++v) sum[v] = Product::add(sum[v], share, load(rows[s] + column + v * kLanes));
   }
-  for (int v = 0; v < kWide; ++v)
-    for (int i = 0; i < smaller(width, kLanes); ++i) out[(v * kLanes + i) * kStrip] = sum[v][i];
+  for (int q = 0; q < kQueries; ++q)
+    for (int v = 0; v < kWide; ++v)
+      for (int i = 0; i < smaller(width, kLanes); ++i) out[(v * kLanes + i) * kStrip + q] = sum[q][v][i];
+}
+
+/// All columns. Four sums at least go on side by side, as long as there are as many.
+template <typename Product, int kQueries>
+inline void few_rows(const Word* const* rows, int64_t columns, int64_t steps, const Word* p, Word* out, const float* factor, bool fresh) {
+  constexpr int kWide = 4 / kQueries;
+  int64_t d = 0;
+  for (; d + kWide * kLanes <= columns; d += kWide * kLanes) few_columns<Product, kQueries, kWide>(rows, d, kLanes, steps, p, out + d * kStrip, factor, fresh);
+  if (kWide > 2 && d + 2 * kLanes <= columns) {
+    few_columns<Product, kQueries, 2>(rows, d, kLanes, steps, p, out + d * kStrip, factor, fresh);
+    d += 2 * kLanes;
+  }
+  for (; d < columns; d += kLanes) few_columns<Product, kQueries, 1>(rows, d, smaller(kLanes, columns - d), steps, p, out + d * kStrip, factor, fresh);
 }
 
 /// As all_outputs() for the first `count` lanes.
 template <typename Product>
 inline void few_outputs(const Word* const* rows, int64_t columns, int64_t steps, const Word* p, Word* out, const Vector& factor, bool fresh, int64_t count) {
-  for (int64_t i = 0; i < count; ++i) {
-    int64_t d = 0;
-    for (; d + 4 * kLanes <= columns; d += 4 * kLanes) few_columns<Product, 4>(rows, d, kLanes, steps, p + i, out + d * kStrip + i, factor[i], fresh);
-    for (; d < columns; d += kLanes) few_columns<Product, 1>(rows, d, smaller(kLanes, columns - d), steps, p + i, out + d * kStrip + i, factor[i], fresh);
-  }
+  float factors[kLanes];
+  std::memcpy(factors, &factor, sizeof factor);
+  int64_t i = 0;
+  for (; i + 2 <= count; i += 2) few_rows<Product, 2>(rows, columns, steps, p + i, out + i, factors + i, fresh);
+  if (i < count) few_rows<Product, 1>(rows, columns, steps, p + i, out + i, factors + i, fresh);
 }
 
 }  // namespace attelier::kernels::cpu::ATTELIER_CPU_LEVEL

@@ -23,9 +23,12 @@ struct RegionSpace {
   }
 };
 
-ATTELIER_INLINE char* cell_of(const Cells& cells, Element element, int64_t b, int64_t h, int64_t y, int64_t x) {
-  return static_cast<char*>(cells.data) + (b * cells.batch + h * cells.head + y * cells.row + x * cells.column) * element_size(element);
-}
+/// In elements.
+ATTELIER_INLINE int64_t offset_of(const Cells& cells, int64_t b, int64_t h, int64_t y, int64_t x) { return b * cells.batch + h * cells.head + y * cells.row + x * cells.column; }
+
+ATTELIER_INLINE char* cell_at(const Cells& cells, Element element, int64_t offset) { return static_cast<char*>(cells.data) + offset * element_size(element); }
+
+ATTELIER_INLINE char* cell_of(const Cells& cells, Element element, int64_t b, int64_t h, int64_t y, int64_t x) { return cell_at(cells, element, offset_of(cells, b, h, y, x)); }
 
 ATTELIER_INLINE bool is_inside(int64_t y, int64_t x, int64_t rows, int64_t columns) { return y >= 0 && y < rows && x >= 0 && x < columns; }
 
@@ -66,13 +69,12 @@ class RegionKeys {
       if (region < 0 || region >= view_.regions) continue;
       const int64_t top = region / view_.across * view_.height - view_.top, left = region % view_.across * view_.width - view_.left;
       for (; y_ < view_.height; ++y_, x_ = 0) {
-        const int64_t first = (choice_ * view_.height + y_) * view_.width, y = top + y_;
+        const int64_t first = (choice_ * view_.height + y_) * view_.width, y = top + y_, k = offset_of(view_.k, b_, h_, y, left), v = offset_of(view_.v, b_, h_, y, left);
         for (; x_ < view_.width; ++x_) {
           if (tile.count == capacity_) return;
-          const int64_t x = left + x_;
-          const bool inside = is_inside(y, x, view_.key_rows, view_.key_columns);
-          add(tile, inside ? static_cast<const void*>(cell_of(view_.k, call_.element, b_, h_, y, x)) : space_.zeros,
-              inside ? static_cast<const void*>(cell_of(view_.v, call_.element, b_, h_, y, x)) : space_.zeros, first + x_);
+          const bool inside = is_inside(y, left + x_, view_.key_rows, view_.key_columns);
+          add(tile, inside ? static_cast<const void*>(cell_at(view_.k, call_.element, k + x_ * view_.k.column)) : space_.zeros,
+              inside ? static_cast<const void*>(cell_at(view_.v, call_.element, v + x_ * view_.v.column)) : space_.zeros, first + x_);
         }
       }
     }
@@ -117,8 +119,12 @@ inline bool place_cells(const RegionCall& c, Strip& strip, int64_t b, int64_t h,
   set_range(c.call, strip, b * view.regions + g, h, first);
   const int64_t top = g / view.across * view.height - view.top, left = g % view.across * view.width - view.left;
   bool any = false;
-  for (int64_t i = 0; i < strip.rows; ++i) {
-    const int64_t y = top + (first + i) / view.width, x = left + (first + i) % view.width;
+  int64_t y = top + first / view.width, x = left + first % view.width;
+  for (int64_t i = 0; i < strip.rows; ++i, ++x) {
+    if (x == left + view.width) {
+      x = left;
+      ++y;
+    }
     const bool inside = is_inside(y, x, view.rows, view.columns);
     any |= inside;
     strip.query[i] = inside ? static_cast<const void*>(cell_of(view.q, c.call.element, b, h, y, x)) : space.zeros;

@@ -1,7 +1,9 @@
 #include "kernels/convolution.h"
 
+#include <ATen/Parallel.h>
+
 #include "kernels/cpu/level.h"
-#include "kernels/cpu/parallel.h"
+#include "kernels/parallel.h"
 
 namespace attelier::kernels {
 namespace {
@@ -62,8 +64,8 @@ at::Tensor convolve_3x3(const at::Tensor& x, const at::Tensor& packed, const at:
     call.tiles = std::min(chunk, tiles - call.first_tile);
     call.group = group_size(call.tiles, call.panels());
     const auto multiplications = static_cast<double>(cpu::kPoints * call.tiles * channels) * static_cast<double>(outputs);
-    cpu::run_in_parallel(call.tiles, 0, static_cast<double>(100 * call.tiles * channels), [&](int64_t begin, int64_t end, void*) { kernels.inputs(call, begin, end); });
-    cpu::run_in_parallel(call.panels() * call.groups(), call.workspace() * static_cast<int64_t>(sizeof(float)), 2 * multiplications,
+    run_in_parallel(call.tiles, 0, static_cast<double>(100 * call.tiles * channels), [&](int64_t begin, int64_t end, void*) { kernels.inputs(call, begin, end); });
+    run_in_parallel(call.panels() * call.groups(), call.workspace() * static_cast<int64_t>(sizeof(float)), 2 * multiplications,
                          [&](int64_t begin, int64_t end, void* workspace) { kernels.outputs(call, begin, end, static_cast<float*>(workspace)); });
   }
   return y;

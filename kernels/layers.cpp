@@ -1,9 +1,9 @@
 #include "kernels/layers.h"
 
-#include <ATen/Parallel.h>
 #include <ATen/core/grad_mode.h>
 
 #include "kernels/cpu/level.h"
+#include "kernels/parallel.h"
 
 namespace attelier::kernels {
 namespace {
@@ -48,9 +48,9 @@ at::Tensor group_norm(const at::Tensor& x, int64_t groups, const at::Tensor& wei
   call.factors = factors.mutable_data_ptr<float>();
   const cpu::LayerKernels& kernels = cpu::layer_kernels_of(cpu::current_level());
   const int64_t grain = std::max<int64_t>(1, kElementsPerThread / (call.chunk * call.channels));
-  at::parallel_for(0, call.batches * call.chunks, grain, [&](int64_t begin, int64_t end) { kernels.group_norm_sums(call, begin, end); });
-  at::parallel_for(0, call.batches, 1, [&](int64_t begin, int64_t end) { kernels.group_norm_factors(call, begin, end); });
-  at::parallel_for(0, call.batches * call.chunks, grain, [&](int64_t begin, int64_t end) { kernels.group_norm_apply(call, begin, end); });
+  parallel_ranges(call.batches * call.chunks, grain, [&](int64_t begin, int64_t end) { kernels.group_norm_sums(call, begin, end); });
+  parallel_ranges(call.batches, 1, [&](int64_t begin, int64_t end) { kernels.group_norm_factors(call, begin, end); });
+  parallel_ranges(call.batches * call.chunks, grain, [&](int64_t begin, int64_t end) { kernels.group_norm_apply(call, begin, end); });
   return y;
 }
 
@@ -64,7 +64,7 @@ at::Tensor gated_gelu(const at::Tensor& x) {
   at::Tensor y = at::empty(shape, x.options());
   const cpu::GatedGeluCall call{x.const_data_ptr(), y.mutable_data_ptr(), element_of(x), shape.back()};
   const cpu::LayerKernels& kernels = cpu::layer_kernels_of(cpu::current_level());
-  at::parallel_for(0, y.numel() / call.width, std::max<int64_t>(1, kElementsPerThread / call.width), [&](int64_t begin, int64_t end) { kernels.gated_gelu(call, begin, end); });
+  parallel_ranges(y.numel() / call.width, std::max<int64_t>(1, kElementsPerThread / call.width), [&](int64_t begin, int64_t end) { kernels.gated_gelu(call, begin, end); });
   return y;
 }
 

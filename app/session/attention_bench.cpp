@@ -4,6 +4,7 @@
 #include <c10/core/InferenceMode.h>
 
 #include <algorithm>
+#include <atomic>
 #include <chrono>
 #include <cmath>
 #include <ctime>
@@ -14,6 +15,7 @@
 #include "core/base/error.h"
 #include "kernels/attention.h"
 #include "kernels/cpu/level.h"
+#include "kernels/parallel.h"
 
 namespace attelier {
 namespace {
@@ -205,9 +207,8 @@ Machine measure_machine(at::ScalarType dtype) {
   for (int i = 0; i < 10; ++i) {
     std::vector<double> done(static_cast<size_t>(threads));
     const double seconds = seconds_of([&] {
-      at::parallel_for(0, threads, 1, [&](int64_t begin, int64_t end) {
-        for (int64_t t = begin; t < end; ++t) done[static_cast<size_t>(t)] = level.spin(element, kPasses);
-      });
+      std::atomic<size_t> next = 0;
+      kernels::on_threads(threads, [&] { done[next++] = level.spin(element, kPasses); });
     });
     double total = 0;
     for (const double operations : done) total += operations;

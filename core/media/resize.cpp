@@ -1,12 +1,11 @@
 // Pillow's Resample.c semantics (8 bits per channel), so that preparation of pictures agrees with the Python pipelines to the bit.
 // The horizontal pass comes first, as in every release up to 12; Pillow 13 begins with the vertical one where that saves work.
-#include <ATen/Parallel.h>
-
 #include <cmath>
 #include <numbers>
 
 #include "core/base/error.h"
 #include "core/media/image.h"
+#include "kernels/parallel.h"
 
 namespace attelier {
 namespace {
@@ -64,7 +63,7 @@ uint8_t rounded(int32_t sum) { return static_cast<uint8_t>(std::clamp(sum >> kPr
 
 template <int kChannels>
 void resize_rows(const Image& in, const Filter& filter, Image& out) {
-  at::parallel_for(0, in.height, 16, [&](int64_t begin, int64_t end) {
+  kernels::parallel_ranges(in.height, 16, [&](int64_t begin, int64_t end) {
     for (int64_t y = begin; y < end; ++y) {
       const uint8_t* row = in.pixels.data() + y * in.width * kChannels;
       uint8_t* target = out.pixels.data() + y * out.width * kChannels;
@@ -84,7 +83,7 @@ void resize_rows(const Image& in, const Filter& filter, Image& out) {
 
 void resize_columns(const Image& in, const Filter& filter, Image& out) {
   const int64_t stride = in.width * in.channels;
-  at::parallel_for(0, out.height, 4, [&](int64_t begin, int64_t end) {
+  kernels::parallel_ranges(out.height, 4, [&](int64_t begin, int64_t end) {
     std::vector<int32_t> sums(static_cast<size_t>(stride));
     for (int64_t i = begin; i < end; ++i) {
       std::fill(sums.begin(), sums.end(), 1 << (kPrecisionBits - 1));

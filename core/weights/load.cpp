@@ -1,6 +1,5 @@
 #include "core/weights/load.h"
 
-#include <ATen/Parallel.h>
 #include <c10/core/GradMode.h>
 
 #include <atomic>
@@ -8,6 +7,7 @@
 
 #include "core/base/error.h"
 #include "core/weights/quote.h"
+#include "kernels/parallel.h"
 
 namespace attelier {
 namespace {
@@ -51,7 +51,7 @@ template <typename Bits>
 bool has_full_exponent(const at::Tensor& tensor, Bits exponent) {
   const auto* values = static_cast<const Bits*>(tensor.const_data_ptr());
   std::atomic<bool> found = false;
-  at::parallel_for(0, tensor.numel(), int64_t{1} << 18, [&](int64_t begin, int64_t end) {
+  kernels::parallel_ranges(tensor.numel(), int64_t{1} << 18, [&](int64_t begin, int64_t end) {
     Bits any = 0;
     for (int64_t i = begin; i < end; ++i) any |= static_cast<Bits>((values[i] & exponent) == exponent);
     if (any != 0) found = true;

@@ -4,7 +4,7 @@
 
 #include "kernels/cpu/binding.h"
 #include "kernels/cpu/level.h"
-#include "kernels/cpu/parallel.h"
+#include "kernels/parallel.h"
 
 namespace attelier::kernels::cpu {
 namespace {

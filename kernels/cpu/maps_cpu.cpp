@@ -2,7 +2,7 @@
 
 #include "kernels/cpu/level.h"
 #include "kernels/cpu/map_binding.h"
-#include "kernels/cpu/parallel.h"
+#include "kernels/parallel.h"
 
 namespace attelier::kernels::cpu {
 

@@ -106,7 +106,7 @@ def main():
             (folder / part / "config.json").write_text(json.dumps(config))
         for case in arguments.cases:
             what, dtype = case.split("-")
-            theirs, mine, processor, peak = {peer: [] for peer in arguments.peers}, [], [], 0
+            theirs, mine, processor = {peer: [] for peer in arguments.peers}, [], []
             for _ in range(arguments.rounds):
                 for peer in arguments.peers:
                     run = PEERS[peer](what, dtype, arguments, folder)
@@ -116,9 +116,8 @@ def main():
                 result = ours(what, dtype, arguments, folder)
                 mine += [result["min_s"], result["max_s"]]  # two runs per round: these are both
                 processor.append(result["processor_s"])
-                peak = max(peak, result["peak_bytes"])
             own = min(mine), statistics.median(mine), statistics.median(processor)
-            print(f"{case:15}{'attelier':11}{own[0]:11.2f}{own[1]:11.2f}{own[2]:14.2f}{'':12}peak {peak / 1e9:.2f} GB", flush=True)
+            print(f"{case:15}{'attelier':11}{own[0]:11.2f}{own[1]:11.2f}{own[2]:14.2f}", flush=True)
             for peer, times in theirs.items():
                 clock, busy = zip(*times)
                 other = min(clock), statistics.median(clock), statistics.median(busy)

@@ -27,7 +27,7 @@ if(ATTELIER_SANITIZE)
   add_link_options(-fsanitize=address,undefined)
 endif()
 if(ATTELIER_FUZZ)
-  add_compile_options(-fsanitize=fuzzer-no-link,address,undefined)
+  add_compile_options(-fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=undefined)
   add_link_options(-fsanitize=address,undefined)
 endif()
 

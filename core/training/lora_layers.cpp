@@ -69,14 +69,23 @@ void LoraLayers::write(const std::filesystem::path& file, Naming naming) const {
   const bool two_encoders = std::any_of(entries_.begin(), entries_.end(), [](const Entry& entry) { return entry.component == "text_encoder_2"; });
   NamedTensors tensors;
   Json adapter = Json::object();
+  // What diffusers makes a LoraConfig of, the component before each key.
+  const auto describe = [&](Json& config, const std::string& component) {
+    if (config.contains(component + ".r")) return;
+    config[component + ".r"] = rank_, config[component + ".lora_alpha"] = alpha_;
+    config[component + ".rank_pattern"] = config[component + ".alpha_pattern"] = Json::object();
+    config[component + ".target_modules"] = Json::array();
+    config[component + ".bias"] = "none";
+    for (const char* absent : {".use_dora", ".use_rslora", ".lora_bias"}) config[component + absent] = false;
+  };
   for (const Entry& entry : entries_) {
     const at::Tensor down = entry.down.value.detach().to(at::kHalf), up = entry.up.value.detach().to(at::kHalf);
     if (naming == Naming::kDiffusers) {
       const std::string name = entry.component + "." + entry.path;
       tensors.emplace_back(name + ".lora_A.weight", down);
       tensors.emplace_back(name + ".lora_B.weight", up);
-      adapter[entry.component + ".r"] = rank_;
-      adapter[entry.component + ".lora_alpha"] = alpha_;
+      describe(adapter, entry.component);
+      adapter[entry.component + ".target_modules"].push_back(entry.path);
       continue;
     }
     std::string name = entry.path;

@@ -68,6 +68,7 @@ double psnr(const at::Tensor& a, const at::Tensor& b) {
 }
 
 at::Tensor contact_sheet(const std::vector<at::Tensor>& pictures, int64_t columns) {
+  columns = std::min(columns, static_cast<int64_t>(pictures.size()));
   const int64_t size = pictures.at(0).size(-1), gap = 4;
   const int64_t rows = (static_cast<int64_t>(pictures.size()) + columns - 1) / columns;
   at::Tensor sheet = at::ones({3, rows * (size + gap) - gap, columns * (size + gap) - gap});

@@ -58,9 +58,10 @@ class WorldSource : public SampleSource {
 
   bool has_truth() const override { return true; }
 
-  /// Of small pictures: what is noticeable depends little on the size.
+  /// Of small pictures: what is noticeable depends little on the size. Each is rendered, so that they are no more than its words need.
   std::vector<std::string> captions(int64_t count) const override {
     constexpr int kSide = 48;
+    count = std::min<int64_t>(count, 5000);
     std::vector<std::string> all(static_cast<size_t>(count));
     world::for_each_row(static_cast<int>(count), static_cast<int>(std::max(1u, std::thread::hardware_concurrency())), [&](int i) {
       const Draw draw = plan(i);

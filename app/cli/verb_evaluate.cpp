@@ -129,6 +129,7 @@ void evaluate(const EvaluateOptions& options, Invocation& invocation) {
   if (options.method == "controlnet") record.settings["controlnet"] = options.controlnet, record.settings["control"] = options.control;
   record.result = evaluation.run(request, context);
   context.check_stop();
+  if (request.pictures < 10) record.result.procedure.push_back("Intervals of fewer than ten pictures are rough: treat them as a trial.");
   record.settings["seconds"] = std::round(std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count());
   const Json json = evaluation_json(record);
   std::vector<std::string> written;

@@ -125,7 +125,7 @@ std::string measure_card(const EvaluationRecord& record, const Measure& measure)
   if (!measure.is_share) {
     const double margin = 0.08 * std::max(high - low, 1e-6);
     low = low >= 0 ? std::max(0.0, low - margin) : low - margin;
-    high += margin;
+    high = high <= 1 ? std::min(1.0, high + margin) : high + margin;
   }
   const Axis axis{low, high, 150, 318};
   const double bottom = 22.0 * static_cast<double>(rows.size());

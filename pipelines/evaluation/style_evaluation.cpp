@@ -190,9 +190,9 @@ EvaluationResult run(const EvaluationRequest& request, const Context& context) {
   result.procedure = {
       fmt::format("{} pairs of the {} world, of scenes with seeds that no training uses: a plain content and another scene in one of the styles, which take turns; none at night.", request.pictures, name_of(request.world)),
       fmt::format("StyleID paints each content with its style picture, {}.", request.params.empty() ? "at its own defaults" : "with the parameters " + request.params.dump()),
-      fmt::format("Equal structure: the strength of image to image ({} steps, DDIM or the model's own sampler) is searched by bisection until the mean structure kept is nearest to StyleID's on the same pairs: {:.2f} with words "
+      fmt::format("Equal structure: the strength of image to image ({} steps) is searched by bisection until the mean structure kept is nearest to StyleID's on the same pairs: {:.2f} with words "
                   "(guidance {}), {:.2f} without. What difference in structure is left is the first row of the differences.", request.steps, share(words_steps), request.guidance, share(plain_steps)),
-      "Image to image with words is told the style's name, which this model learnt in training; StyleID is told nothing and sees one picture. Without words, image to image cannot know the style: it is the null that the method must beat.",
+      "Image to image with words is told the style's name, which the model may have learnt in training; StyleID is told nothing and sees one picture. Without words, image to image cannot know the style: it is the null that the method must beat.",
       "Differences are paired: the same content, style and seed."};
   return result;
 }

@@ -18,7 +18,7 @@ const char* help_of(const std::string& attribute) {
   if (attribute == "objects") return "every thing that the caption names is there";
   if (attribute == "colour") return "every thing that it names is there in its colour";
   if (attribute == "count") return "as many of every kind as it says";
-  if (attribute == "relation") return "of the two things that it names the first is on the left";
+  if (attribute == "relation") return "of captions of two things: both are there, each on its side";
   if (attribute == "everything") return "all that the caption says at once";
   return "as the caption says, where it says it";
 }

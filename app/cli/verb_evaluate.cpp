@@ -176,7 +176,7 @@ void add_evaluate_verb(CLI::App& app, Invocation& invocation) {
   verb->add_option("--device", options->device, "auto, cpu or cuda")->capture_default_str();
   verb->add_option("--dtype", options->dtype, "float32, bfloat16 or float16")->capture_default_str();
   verb->add_option("--threads", options->threads, "CPU threads, 0 = all")->check(CLI::Range(0, 4096));
-  verb->footer(fmt::format("Methods:\n{}\n\nExample:\n  attelier evaluate style --pictures 24 --out .", fmt::join(lines, "\n")));
+  verb->footer(fmt::format("Methods:\n{}\n\nExample:\n  attelier evaluate style --pictures 25 --out .", fmt::join(lines, "\n")));
   verb->callback([options, &invocation] { evaluate(*options, invocation); });
 }
 

@@ -200,6 +200,6 @@ EvaluationResult run(const EvaluationRequest& request, const Context& context) {
 }  // namespace
 
 extern const Evaluation kStyleEvaluation;
-const Evaluation kStyleEvaluation = {"style", "StyleID against image to image at equal structure: how far the style moved", 24, false, "style", run};
+const Evaluation kStyleEvaluation = {"style", "StyleID against image to image at equal structure: how far the style moved", 25, false, "style", run};
 
 }  // namespace attelier

@@ -3,6 +3,7 @@
 #include <c10/core/GradMode.h>
 
 #include <atomic>
+#include <future>
 #include <map>
 
 #include "core/base/files.h"
@@ -145,12 +146,12 @@ class JudgeObjective : public Objective {
   std::vector<JudgeExample> examples(int64_t first, int64_t count, int threads) {
     std::vector<JudgeExample> made(static_cast<size_t>(count));
     std::atomic<int64_t> next = 0;
-    std::vector<std::future<void>> helpers;
+    std::vector<std::future<void>> workers;
     for (int64_t t = 0; t < std::min<int64_t>(threads, count); ++t)
-      helpers.push_back(std::async(std::launch::async, [&] {
+      workers.push_back(std::async(std::launch::async, [&] {
         for (int64_t i = next++; i < count; i = next++) made[static_cast<size_t>(i)] = example(first + i);
       }));
-    for (std::future<void>& helper : helpers) helper.get();
+    for (std::future<void>& worker : workers) worker.get();
     return made;
   }
 

@@ -18,7 +18,7 @@ struct RegionView {
   Cells q, o, k, v;
   int64_t rows, columns;          // of q and o
   int64_t key_rows, key_columns;  // of k and v
-  const int64_t* index;           // choices of a region lie side by side; null = sampled
+  const int64_t* index;           // choices of a region lie side by side; null = sampled, or no choices
   int64_t index_batch, index_head, index_region;
   int64_t choices;
   const float* points;  // (x, y) of a key lie side by side

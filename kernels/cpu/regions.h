@@ -38,7 +38,7 @@ class RegionKeys {
   RegionKeys(const RegionCall& c, int64_t b, int64_t h, int64_t g, const RegionSpace& space)
       : call_(c.call), view_(c.view), space_(space), b_(b), h_(h), capacity_(tile_capacity(c.call)), scale_(c.call.scales[0]) {
     if (view_.index) index_ = view_.index + b * view_.index_batch + h * view_.index_head + g * view_.index_region;
-    else points_ = view_.points + b * view_.points_batch + h * view_.points_head + g * view_.points_region;
+    else if (view_.points) points_ = view_.points + b * view_.points_batch + h * view_.points_head + g * view_.points_region;
   }
 
   /// The next keys; false when all have been seen.

@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "core/nn/module.h"
+#include "core/nn/prepared_weights.h"
 
 namespace attelier::nn {
 
@@ -25,9 +26,10 @@ class Linear : public Module {
   void prepare_own() override;
 };
 
-/// NCHW convolution, W [out, in, k, k]; zero padding; plus `addend` of the output's shape where one is given.
+/// NCHW convolution, W [out, in / groups, k, k]; zero padding; plus `addend` of the output's shape where one is given.
 class Conv2d : public Module {
  public:
+  Conv2d(int64_t in, int64_t out, int64_t kernel, const ConvolutionOptions& options);
   Conv2d(int64_t in, int64_t out, int64_t kernel, int64_t stride = 1, int64_t padding = 0);
   at::Tensor forward(const at::Tensor& x, const at::Tensor& addend = {}) const;
   Parameter weight, bias;
@@ -38,7 +40,23 @@ class Conv2d : public Module {
 
  private:
   bool is_pointwise() const;
-  int64_t stride_, padding_;
+  at::Tensor convolve(const at::Tensor& x, const at::Tensor& kernel, const at::Tensor& shift) const;
+  ConvolutionOptions options_;
+};
+
+/// Over batch and pixels of x [B, C, H, W]: with the statistics of the whole training set (running_mean and running_var), or in training with those of
+/// the batch, which then move the running ones by a tenth.
+class BatchNorm2d : public Module {
+ public:
+  explicit BatchNorm2d(int64_t channels, double epsilon = 1e-5);
+  at::Tensor forward(const at::Tensor& x, bool training = false) const;
+  Parameter weight, bias, running_mean, running_var;
+
+ protected:
+  void initialise_own(at::Generator& generator) override;
+
+ private:
+  double epsilon_;
 };
 
 /// Statistics in float32 whatever the dtype of x [B, C, ...].

@@ -15,6 +15,7 @@ namespace attelier::nn {
 struct Parameter {
   std::vector<int64_t> shape;
   at::Tensor value;
+  bool is_buffer = false;  // stored with the model, but not learnt by gradients: running statistics
 
   /// True where prepare_for_inference() has made the value opaque: oneDNN's tensor, or the row that kernels/convolution.h packs.
   bool is_prepared() const { return value.defined() && (value.is_mkldnn() || is_packed()); }

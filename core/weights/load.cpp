@@ -80,7 +80,11 @@ std::string shape_text(at::IntArrayRef shape) { return fmt::format("[{}]", fmt::
 std::string with_dot(const std::string& prefix) { return prefix.empty() || prefix.back() == '.' ? prefix : prefix + "."; }
 
 // Compares names and shapes before any data is touched.
-std::string compare(const std::vector<nn::NamedParameter>& parameters, const TensorSource& source, const std::string& prefix) {
+std::string compare(const std::vector<nn::NamedParameter>& parameters, const TensorSource& source, const std::string& prefix,
+                    const std::vector<std::string>& computed_buffers) {
+  const auto is_computed = [&](const std::string& name) {
+    return is_known_buffer(name) || std::any_of(computed_buffers.begin(), computed_buffers.end(), [&](const std::string& end) { return name.ends_with(end); });
+  };
   Complaints missing("missing"), unexpected("unexpected"), misshapen("wrong shape"), unsupported("unsupported dtype");
   std::set<std::string> wanted;
   for (const auto& [name, parameter] : parameters) {
@@ -96,7 +100,7 @@ std::string compare(const std::vector<nn::NamedParameter>& parameters, const Ten
     }
   }
   for (auto entry = source.tensors().lower_bound(prefix); entry != source.tensors().end() && entry->first.starts_with(prefix); ++entry)
-    if (!wanted.contains(entry->first) && !is_known_buffer(entry->first)) unexpected.add(in_quotes(entry->first));
+    if (!wanted.contains(entry->first) && !is_computed(entry->first)) unexpected.add(in_quotes(entry->first));
   std::string report;
   for (const Complaints* complaints : {&missing, &unexpected, &misshapen, &unsupported})
     if (!complaints->empty()) report += complaints->text();
@@ -105,12 +109,13 @@ std::string compare(const std::vector<nn::NamedParameter>& parameters, const Ten
 
 }  // namespace
 
-void load_weights(nn::Module& module, const TensorSource& source, at::Device device, at::ScalarType dtype, const std::string& prefix) {
+void load_weights(nn::Module& module, const TensorSource& source, at::Device device, at::ScalarType dtype, const std::string& prefix,
+                  const std::vector<std::string>& computed_buffers) {
   c10::NoGradGuard no_grad;
   const std::string file = source.path().string();
   const std::string full_prefix = with_dot(prefix);
   const auto parameters = module.named_parameters();
-  if (const std::string report = compare(parameters, source, full_prefix); !report.empty())
+  if (const std::string report = compare(parameters, source, full_prefix, computed_buffers); !report.empty())
     fail(ExitCode::kModel, "{}: does not fit the model; check that the file and the config belong together:{}", file, report);
 
   Complaints not_finite("NaN or Inf"), overflowing(fmt::format("finite, but too large for {}", c10::toString(dtype)));

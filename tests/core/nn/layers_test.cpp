@@ -86,6 +86,41 @@ TEST_F(Layers, PreparedConvolutionsTakeSinglePixelsAndViews) {
   EXPECT_TRUE(at::allclose(pair_.conv.forward(wide), z, 1e-5, 1e-6));
 }
 
+TEST_F(Layers, ConvolutionsTakeGroupsAndDilation) {
+  for (const ConvolutionOptions& options : {ConvolutionOptions{.padding = 2, .groups = 24}, ConvolutionOptions{.stride = 2, .padding = 4, .dilation = 2, .groups = 3, .bias = false},
+                                            ConvolutionOptions{.dilation = 1, .groups = 8}}) {
+    for (const int64_t kernel : {1, 5}) {
+      Conv2d conv(24, 48, kernel, options);
+      conv.initialise(make_generator(12));
+      EXPECT_EQ(conv.named_parameters().size(), options.bias ? 2u : 1u);
+      const at::Tensor wide = at::zeros({48, 24, kernel, kernel});  // the same convolution without groups
+      const int64_t in = 24 / options.groups, out = 48 / options.groups;
+      for (int64_t group = 0; group < options.groups; ++group)
+        wide.slice(0, group * out, (group + 1) * out).slice(1, group * in, (group + 1) * in).copy_(conv.weight.value.slice(0, group * out, (group + 1) * out));
+      const at::Tensor x = at::randn({2, 24, 13, 10}, make_generator(13)), weight = conv.weight.value.clone();
+      const at::Tensor y = at::conv2d(x, wide, conv.bias.value, options.stride, options.padding, options.dilation);
+      EXPECT_TRUE(at::allclose(conv.forward(x), y, 1e-4, 1e-5));
+      conv.prepare_for_inference();
+      EXPECT_TRUE(at::allclose(conv.forward(x, y), 2 * y, 1e-4, 1e-5));
+      EXPECT_TRUE(conv.weight.dense().equal(weight));
+    }
+  }
+}
+
+TEST_F(Layers, BatchNormMovesItsStatisticsInTrainingOnly) {
+  BatchNorm2d norm(24);
+  norm.initialise(make_generator(14));
+  const at::Tensor x = 3 * map_ + 2, mean = x.mean({0, 2, 3}), variance = x.var(at::IntArrayRef({0, 2, 3}), false);
+  EXPECT_TRUE(at::allclose(norm.forward(x), x, 1e-4, 1e-4));
+  EXPECT_TRUE(norm.running_mean.value.equal(at::zeros({24})));
+  const auto shaped = [](const at::Tensor& channels) { return channels.view({1, 24, 1, 1}); };
+  EXPECT_TRUE(at::allclose(norm.forward(x, true), (x - shaped(mean)) / at::sqrt(shaped(variance) + 1e-5), 1e-4, 1e-4));
+  const double count = static_cast<double>(x.numel()) / 24;
+  EXPECT_TRUE(at::allclose(norm.running_mean.value, 0.1 * mean, 1e-5, 1e-6));
+  EXPECT_TRUE(at::allclose(norm.running_var.value, 0.9 + 0.1 * variance * count / (count - 1), 1e-5, 1e-6));
+  for (const auto& [name, parameter] : norm.named_parameters()) EXPECT_EQ(parameter->is_buffer, name.starts_with("running")) << name;
+}
+
 TEST_F(Layers, AdaptersAddTheirProduct) {
   const LowRank linear{at::randn({3, 24}, make_generator(6)), at::randn({40, 3}, make_generator(7)), 0.5};
   const LowRank conv{at::randn({3, 24, 3, 3}, make_generator(8)), at::randn({40, 3, 1, 1}, make_generator(9)), 0.5};

@@ -65,6 +65,17 @@ TEST(LoadWeights, ReadsBelowAPrefixAndIgnoresTheRest) {
   }
 }
 
+TEST(LoadWeights, LeavesBuffersAloneThatTheModuleComputes) {
+  const TemporaryFolder folder;
+  auto tensors = good_tensors();
+  tensors.emplace_back("proj.position_index", at::arange(6, at::kLong));
+  const auto source = written(folder, tensors);
+  Small module;
+  EXPECT_TRUE(contains(message_of(ExitCode::kModel, [&] { load_weights(module, *source, at::kCPU, at::kFloat); }), "proj.position_index"));
+  load_weights(module, *source, at::kCPU, at::kFloat, "", {"position_index"});
+  EXPECT_TRUE(at::equal(module.proj.weight.value, tensors[0].second));
+}
+
 TEST(LoadWeights, TakesLinearWeightsForUnitConvolutionsAndBack) {
   const TemporaryFolder folder;
   auto tensors = good_tensors();

@@ -24,8 +24,10 @@ void print_table(const BenchResult& result) {
   };
   row("attelier", result.ours);
   if (result.baseline) {
-    row("torch", *result.baseline);
-    fmt::print("torch takes {:.2f} times as long\n", result.baseline->median() / result.ours.median());
+    const bool plain = result.settings.with_program;
+    row(plain ? "plain" : "torch", *result.baseline);
+    if (plain) fmt::print("a program that answers nothing takes {:.4f} times as long as none (fastest runs)\n", result.ours.fastest() / result.baseline->fastest());
+    else fmt::print("torch takes {:.2f} times as long\n", result.baseline->median() / result.ours.median());
   }
   if (!result.profile.empty()) fmt::print("\n{:<44} {:>7} {:>12}\n", "operator", "calls", "time");
   for (const OperatorTime& time : result.profile) fmt::print("{:<44} {:>7} {:>9.1f} ms\n", time.name, time.calls, time.seconds * 1e3);
@@ -44,11 +46,13 @@ void bench(const BenchOptions& options, Invocation& invocation) {
     return bench_attention_kernels(attention, invocation);
   }
   if (options.model.empty() == options.random.empty()) fail(ExitCode::kUsage, "bench needs either --model PATH or --random CONFIG_DIR");
-  if (!options.baseline.empty() && options.baseline != "torch") fail(ExitCode::kUsage, "--baseline is \"{}\"; allowed is torch", options.baseline);
+  if (!options.baseline.empty() && options.baseline != "torch" && options.baseline != "plain")
+    fail(ExitCode::kUsage, "--baseline is \"{}\"; allowed are torch and plain", options.baseline);
   BenchSettings settings = options.settings;
   settings.device = parse_device(options.device);
   settings.dtype = parse_dtype(options.dtype, settings.device);
-  settings.with_baseline = !options.baseline.empty();
+  settings.with_baseline = options.baseline == "torch";
+  settings.with_program = options.baseline == "plain";
   if (settings.threads > 0) at::set_num_threads(static_cast<int>(settings.threads));
   const bool random = !options.random.empty();
   const BenchResult result = bench_model(random ? std::filesystem::path(options.random) : resolve_model(options.model), random, settings, invocation.context());
@@ -84,7 +88,8 @@ void add_bench_verb(CLI::App& app, Invocation& invocation) {
   verb->add_option("--shape", options->attention.shape, "attend, controls: B,H,Lq,Lk,D")->type_name("SIZES")->capture_default_str();
   verb->add_option("--control", options->attention.control, "attend: plain, style, bias_gain, col_sum, keys, blend, var or causal; on maps of Lq cells: regions, windows or warp")->type_name("NAME")->capture_default_str();
   verb->add_option("--baseline", options->baseline,
-                   "torch: the same layers on libtorch's own operators, in the same process; adds the ratio. attend, controls: or eager, the softmax of the whole matrix")
+                   "torch: the same layers on libtorch's own operators, in the same process; adds the ratio. unet: or plain, to measure what a program costs that "
+                   "answers nothing. attend, controls: or eager, the softmax of the whole matrix")
       ->type_name("NAME");
   verb->add_flag("--profile", settings.with_profile, "Also one run with every operator timed: where the time goes");
   verb->add_option("--json", options->json, "Also write the result as JSON; - = standard output")->type_name("FILE");

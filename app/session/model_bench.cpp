@@ -100,26 +100,39 @@ Subject text_subject(const ComponentSource& source, BenchSettings& settings) {
   return {std::move(encoder), [&model, ids](const ForwardContext& context) { model.forward(ids, {}, context); }};
 }
 
-BenchTimes measure(const Subject& subject, const BenchSettings& settings, const char* stage, const Context& context) {
+void run_once(const Subject& subject, const ForwardContext& forward, BenchTimes& times) {
+  const auto start = std::chrono::steady_clock::now();
+  const std::clock_t processor_start = std::clock();
+  subject.run(forward);
+  times.seconds.push_back(std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count());
+  times.processor_seconds.push_back(static_cast<double>(std::clock() - processor_start) / CLOCKS_PER_SEC);
+}
+
+/// Times for each of `programs` (nullptr = none), which take turns so that a machine that slows down slows all of them.
+std::vector<BenchTimes> measure(const Subject& subject, const std::vector<AttentionProgram*>& programs, const BenchSettings& settings, const char* stage,
+                                const Context& context) {
   ForwardContext forward;
   forward.stop = context.stop;
   // From here on the kernel's record of the peak counts anew (Linux; elsewhere the peak includes the loading).
   std::ofstream("/proc/self/clear_refs") << "5";
-  BenchTimes times;
+  std::vector<BenchTimes> times(programs.size());
+  BenchTimes warmup;
   const int64_t total = settings.warmup + settings.repeat;
   for (int64_t i = 0; i < total; ++i) {
     context.report(stage, i, total);
-    const auto start = std::chrono::steady_clock::now();
-    const std::clock_t processor_start = std::clock();
-    subject.run(forward);
-    if (i < settings.warmup) continue;
-    times.seconds.push_back(std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count());
-    times.processor_seconds.push_back(static_cast<double>(std::clock() - processor_start) / CLOCKS_PER_SEC);
+    for (size_t p = 0; p < programs.size(); ++p) {
+      forward.program = programs[p];
+      run_once(subject, forward, i < settings.warmup ? warmup : times[p]);
+    }
   }
   context.report(stage, total, total);
-  times.peak_bytes = peak_memory();
+  for (BenchTimes& one : times) one.peak_bytes = peak_memory();
   return times;
 }
+
+struct EmptyProgram : AttentionProgram {
+  std::optional<kernels::AttentionControl> control(const AttentionCall&) override { return std::nullopt; }
+};
 
 double median_of(std::vector<double> values) {
   std::sort(values.begin(), values.end());
@@ -153,7 +166,7 @@ nlohmann::json BenchResult::to_json() const {
                       {"version", version()}};
   if (baseline) {
     json["baseline"] = times(*baseline);
-    json["baseline"]["name"] = "torch";
+    json["baseline"]["name"] = settings.with_program ? "plain" : "torch";
     json["ratio"] = baseline->median() / ours.median();
   }
   for (const OperatorTime& time : profile) json["profile"].push_back({{"operator", time.name}, {"calls", time.calls}, {"seconds", time.seconds}});
@@ -169,9 +182,16 @@ BenchResult bench_model(const std::filesystem::path& path, bool random, const Be
   const Subject subject = settings.what == "unet" ? unet_subject(source, result.settings)
                           : settings.what == "vae" ? vae_subject(source, result.settings)
                                                    : text_subject(source, result.settings);
-  if (settings.with_baseline) result.baseline = measure(subject, result.settings, "torch", context);
+  if (settings.with_baseline) result.baseline = measure(subject, {nullptr}, result.settings, "torch", context).front();
   subject.module->prepare_for_inference();
-  result.ours = measure(subject, result.settings, "attelier", context);
+  if (settings.with_program) {
+    EmptyProgram program;
+    const std::vector<BenchTimes> times = measure(subject, {nullptr, &program}, result.settings, "by turns", context);
+    result.baseline = times[0];
+    result.ours = times[1];
+  } else {
+    result.ours = measure(subject, {nullptr}, result.settings, "attelier", context).front();
+  }
   if (settings.with_profile) result.profile = profile_operators([&] { subject.run({}); });
   return result;
 }

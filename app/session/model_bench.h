@@ -19,6 +19,7 @@ struct BenchSettings {
   int64_t height = 0, width = 0;  // pixels, 0 = the model's own
   int64_t batch = 1, threads = 0, repeat = 3, warmup = 1;
   bool tiling = false, with_baseline = false, with_profile = false;
+  bool with_program = false;  // with an attention program that answers nothing; the baseline is the same without one, run by turns
   at::Device device = at::kCPU;
   at::ScalarType dtype = at::kFloat;
 };
@@ -37,7 +38,7 @@ struct BenchResult {
   BenchSettings settings;
   std::string model;
   BenchTimes ours;
-  std::optional<BenchTimes> baseline;  // the same layers on libtorch's own operators
+  std::optional<BenchTimes> baseline;  // the same layers on libtorch's own operators, or without a program
   std::vector<OperatorTime> profile;   // of one more run, where asked for
   nlohmann::json to_json() const;
 };

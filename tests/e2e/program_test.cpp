@@ -177,6 +177,21 @@ TEST_F(ProgramTest, TraceWritesTensorsAndNoPicture) {
     EXPECT_TRUE(source->tensors().contains(name)) << name;
 }
 
+TEST_F(ProgramTest, BenchComparesWithAndWithoutAProgram) {
+  const std::vector<std::string> bench = {"bench", "unet", "--model", model_, "--repeat", "3", "--threads", "1", "-q", "--json", "-"};
+  for (const char* baseline : {"torch", "plain"}) {
+    std::vector<std::string> arguments = bench;
+    arguments.insert(arguments.end(), {"--baseline", baseline});
+    const ProgramResult result = run(arguments);
+    ASSERT_EQ(result.code, 0) << result.errors;
+    const Json json = Json::parse(result.output);
+    EXPECT_EQ(json.at("baseline").at("name"), baseline);
+    EXPECT_GT(json.at("min_s").get<double>(), 0);
+    EXPECT_NEAR(json.at("ratio").get<double>(), json.at("baseline").at("median_s").get<double>() / json.at("median_s").get<double>(), 1e-9);
+  }
+  expect_failure({"bench", "unet", "--model", model_, "--baseline", "pytorch"}, 2, "allowed are torch and plain");
+}
+
 TEST_F(ProgramTest, AVeryLongPrompt) {
   const ProgramResult result = run({"generate", std::string(100000, 'a'), "--model", model_, "--steps", "1", "--out", out_});
   EXPECT_EQ(result.code, 0) << result.errors.substr(0, 1000);

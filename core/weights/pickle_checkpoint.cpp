@@ -101,7 +101,9 @@ class PickleCheckpoint : public TensorSource {
         reject("holds an object of {} instead of a dictionary of tensors; save the state_dict of the model, best as safetensors",
                in_quotes(value->text));
       if (value->kind != Kind::kDict) reject("holds no dictionary of tensors; save the state_dict of the model, best as safetensors");
-      const PickleValue* next = value->find("state_dict");
+      // Training scripts keep the moving average, with which they report their results, beside the last weights.
+      const PickleValue* next = value->find("state_dict_ema");
+      if (next == nullptr || next->kind != Kind::kDict) next = value->find("state_dict");
       if (next == nullptr || next->kind == Kind::kTensor) return *value;
       keep_scalars(*value);
       value = next;

@@ -35,7 +35,7 @@ bool is_shard(const std::string& name) { return name.find("-of-") != std::string
 
 bool is_weight_name(const fs::path& path) {
   const std::string ending = path.extension().string();
-  return ending == ".safetensors" || ending == ".ckpt" || ending == ".pth" || ending == ".pt" || ending == ".bin";
+  return ending == ".safetensors" || ending == ".ckpt" || ending == ".pth" || ending == ".pt" || ending == ".bin" || path.filename().string().ends_with(".pth.tar");
 }
 
 fs::path find_weight_file(const fs::path& folder) {

@@ -10,7 +10,7 @@ namespace attelier {
 /// format, the plain file before a variant (fp16 before others); otherwise the only weight file there. Error(kModel) lists what was looked for.
 std::filesystem::path find_weight_file(const std::filesystem::path& folder);
 
-/// True for names that weights have: .safetensors, .ckpt, .pth, .pt, .bin.
+/// True for names that weights have: .safetensors, .ckpt, .pth, .pth.tar, .pt, .bin.
 bool is_weight_name(const std::filesystem::path& path);
 
 /// `weight_file` and, if it is an index, the shards that it names.

@@ -10,6 +10,7 @@
 #include <memory>
 #include <string>
 
+#include "core/attention/program.h"
 #include "core/base/context.h"
 #include "core/base/error.h"
 #include "core/base/files.h"

@@ -41,6 +41,7 @@ constexpr std::array kClasses = {
     ComponentClass{"architectures", "CLIPModel", "text_encoder"},
     ComponentClass{"architectures", "LlavaForConditionalGeneration", "language_model"},
     ComponentClass{"architectures", "LlavaLlamaForCausalLM", "language_model"},
+    ComponentClass{"architectures", "ViTForImageClassification", "backbone"},
     ComponentClass{"architecture", "rgt", "upscaler"},
     ComponentClass{"architecture", nullptr, "backbone"},
 };
@@ -111,7 +112,7 @@ std::string component_of(const Json& config, const fs::path& file) {
     if (config.contains(key)) said.push_back(fmt::format("\"{}\": {}", key, config[key].dump()));
   fail(ExitCode::kModel,
        "{}: {}; known are \"_class_name\": UNet2DConditionModel, AutoencoderKL, ControlNetModel, MotionAdapter, and \"architectures\": CLIPTextModel, "
-       "CLIPTextModelWithProjection",
+       "CLIPTextModelWithProjection, ViTForImageClassification, and \"architecture\": biformer, vitaev2_vsa, rgt",
        file.string(), said.empty() ? std::string("does not say which model it is (\"_class_name\", \"architectures\" or \"architecture\" is missing)")
                                    : fmt::format("says {}, which is not supported", fmt::join(said, ", ")));
 }

@@ -101,6 +101,18 @@ Source diffusers_vae(const Source& source) {
   });
 }
 
+// The authors' RGT, which lies under `params` in their files and under other keys in those of other trainers. nullptr for other networks.
+Source upscaler(const Source& source) {
+  constexpr std::string_view kMark = "layers.0.blocks.0.attn.attns.0.pos.pos_proj.weight";
+  for (const auto& [name, info] : source->tensors()) {
+    if (!name.ends_with(kMark)) continue;
+    const std::string_view prefix = std::string_view(name).substr(0, name.size() - kMark.size());
+    if (prefix.empty()) return source;
+    if (prefix.back() == '.') return renamed(source, prefix, [](const std::string&, TensorMapping mapping, Mappings& out) { out.push_back(std::move(mapping)); });
+  }
+  return nullptr;
+}
+
 // transformers' text encoders; a full CLIP model's picture half is hidden.
 Source transformers_text(const Source& source, std::string_view prefix, bool with_projection) {
   return renamed(source, prefix, [&](const std::string& name, TensorMapping mapping, Mappings& out) {
@@ -168,6 +180,7 @@ std::optional<std::pair<std::string, Source>> lone_component(const Source& sourc
     const bool with_projection = has("text_projection.");
     return found(with_projection ? "text_encoder_2" : "text_encoder", transformers_text(source, "", with_projection));
   }
+  if (Source tensors = upscaler(source)) return found("upscaler", std::move(tensors));
   return std::nullopt;
 }
 
@@ -205,6 +218,10 @@ Source standard_names(const std::string& component, const Source& source, bool w
     const NameSet names = names_of(source->tensors());
     if (any_starts_with(names, "transformer.resblocks.")) return open_clip_text(source, "", with_projection);
     return transformers_text(source, "", with_projection);
+  }
+  if (component == "upscaler") {
+    const Source tensors = upscaler(source);
+    return tensors ? tensors : source;
   }
   const bool has_spellings = component == "unet" || component == "controlnet" || component == "vae";
   if (!has_spellings) return source;

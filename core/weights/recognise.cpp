@@ -15,6 +15,8 @@ constexpr int64_t kHeadWidth = 64;  // of SD2, SDXL and all CLIP text encoders
 constexpr int64_t kSd1Heads = 8;
 constexpr int64_t kSd2Context = 1024;
 constexpr int64_t kClipLWidth = 768;
+constexpr std::array kRgtWindow = {8, 32};
+constexpr double kLongestRgtWindow = 4096, kRgtChannelRatio = 0.5;
 constexpr const char* kSd2BaseStep = "875000";
 
 class Shapes {
@@ -161,6 +163,48 @@ Json text_config(const Shapes& shapes, const RecognisedDefaults& defaults) {
           {"vocab_size", shapes.size(base + "token_embedding.weight", 0)}};
 }
 
+/// Height and width of RGT's windows, which only the offsets of their cells tell: from (1 - height, 1 - width) to (height - 1, width - 1).
+Json split_size(const Shapes& shapes, const TensorSource& tensors) {
+  const std::string name = "layers.0.blocks.0.attn.attns.0.rpe_biases";
+  if (!shapes.has(name)) return kRgtWindow;
+  if (shapes.of(name).size() != 2 || shapes.size(name, 0) < 1 || shapes.size(name, 1) != 2)
+    fail(ExitCode::kModel, "{}: the tensor {} has the shape [{}], [offsets, 2] was expected; the file is damaged", tensors.path().string(), in_quotes(name),
+         fmt::join(shapes.of(name), ", "));
+  const at::Tensor first = tensors.read(name)[0].to(at::kDouble);
+  Json sides = Json::array();
+  for (int64_t i = 0; i < 2; ++i) {
+    const double offset = first[i].item<double>();
+    if (!(offset <= 0 && offset > -kLongestRgtWindow))
+      fail(ExitCode::kModel, "{}: the tensor {} begins with {}, no offset of a window; the file is damaged", tensors.path().string(), in_quotes(name), offset);
+    sides.push_back(1 - static_cast<int64_t>(offset));
+  }
+  return sides;
+}
+
+Json rgt_config(const Shapes& shapes, const TensorSource& tensors) {
+  const std::string first = "layers.0.blocks.0.", recursive = "layers.0.blocks.1.attn.conv.weight";
+  const int64_t width = std::max<int64_t>(1, shapes.size("conv_first.weight", 0)), features = std::max<int64_t>(1, shapes.size("upsample.0.weight", 1));
+  const auto ratio = [&](int64_t channels) { return static_cast<double>(channels) / static_cast<double>(width); };
+  std::vector<int64_t> depth, heads;
+  for (size_t g = 0; g < shapes.count("layers"); ++g) {
+    depth.push_back(static_cast<int64_t>(shapes.count(fmt::format("layers.{}.blocks", g))));
+    heads.push_back(2 * shapes.size(fmt::format("layers.{}.blocks.0.attn.attns.0.pos.pos3.2.weight", g), 0));
+  }
+  return {{"architecture", "rgt"},
+          {"upscale", shapes.size("upsample.0.weight", 0) == 9 * features ? 3 : shapes.has("upsample.2.") ? 4 : 2},
+          {"in_chans", shapes.size("conv_first.weight", 1)},
+          {"img_size", 64},
+          {"img_range", 1.0},
+          {"depth", depth},
+          {"embed_dim", width},
+          {"num_heads", heads},
+          {"mlp_ratio", ratio(shapes.size(first + "mlp.fc1.weight", 0))},
+          {"qkv_bias", shapes.has(first + "attn.qkv.bias")},
+          {"split_size", split_size(shapes, tensors)},
+          {"c_ratio", shapes.has(recursive) ? ratio(shapes.size(recursive, 0)) : kRgtChannelRatio},
+          {"resi_connection", shapes.has("conv_after_body.0.") ? "3conv" : "1conv"}};
+}
+
 }  // namespace
 
 Json recognise_config(const std::string& component, const TensorSource& tensors, const RecognisedDefaults& defaults) {
@@ -168,6 +212,7 @@ Json recognise_config(const std::string& component, const TensorSource& tensors,
   if (component == "unet") return unet_config(shapes, defaults);
   if (component == "controlnet") return controlnet_config(shapes, defaults);
   if (component == "vae") return vae_config(shapes, defaults);
+  if (component == "upscaler") return rgt_config(shapes, tensors);
   return text_config(shapes, defaults);
 }
 

@@ -16,9 +16,9 @@ struct RecognisedDefaults {
 };
 
 /// config.json as diffusers or transformers would have written it, for tensors under their standard names (layouts.h). `component` is unet,
-/// controlnet, vae, text_encoder or text_encoder_2. What no tensor tells is what all released models of the family have: 32 groups, 8 heads in SD1
-/// and heads of 64 channels elsewhere, quick_gelu in CLIP-L and gelu in OpenCLIP (a text encoder alone is taken for CLIP-L up to 768 channels).
-/// Error(kModel) names the tensor that is missing.
+/// controlnet, vae, text_encoder, text_encoder_2 or upscaler (RGT). What no tensor tells is what all released models of the family have: 32 groups,
+/// 8 heads in SD1 and heads of 64 channels elsewhere, quick_gelu in CLIP-L and gelu in OpenCLIP (a text encoder alone is taken for CLIP-L up to 768
+/// channels), windows of 8 x 32 in RGT where the file lacks the buffers that tell them. Error(kModel) names the tensor that is missing.
 nlohmann::json recognise_config(const std::string& component, const TensorSource& tensors, const RecognisedDefaults& defaults);
 
 /// "sd1", "sd2" or "sdxl", with "-inpainting" or "-instruct", from a UNet or ControlNet.

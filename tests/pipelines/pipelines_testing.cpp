@@ -2,12 +2,12 @@
 
 #include <ATen/Parallel.h>
 
-#include <cmath>
 #include <cstdlib>
 
 #include "core/base/files.h"
 #include "core/text/vocabulary.h"
 #include "core/weights/load.h"
+#include "tests/testing/seeded_weights.h"
 
 namespace attelier {
 namespace {
@@ -131,20 +131,6 @@ void write_model(const std::string& name, const fs::path& folder) {
 const fs::path& test_folder() {
   static const TestFolder folder;
   return folder.path;
-}
-
-void fill_seeded(nn::Module& module, uint64_t seed) {
-  const at::Generator generator = make_generator(seed);
-  std::map<std::string, nn::Parameter*> sorted;
-  for (const auto& [name, parameter] : module.named_parameters()) sorted[name] = parameter;
-  for (const auto& [name, parameter] : sorted) {
-    at::Tensor value = at::randn(parameter->shape, generator, at::TensorOptions().dtype(at::kFloat));
-    if (value.dim() > 1)
-      value = value / std::sqrt(static_cast<double>(value.numel() / value.size(0)));
-    else
-      value = value * 0.1 + (name.ends_with("weight") ? 1 : 0);
-    parameter->value = value;
-  }
 }
 
 fs::path seeded_model(const std::string& name) {

@@ -18,9 +18,6 @@ namespace attelier {
 /// A folder of this test program, removed at its end. The user's cache is inside, so that no test touches the real one.
 const std::filesystem::path& test_folder();
 
-/// Fills every parameter as seeded_models.py does.
-void fill_seeded(nn::Module& module, uint64_t seed);
-
 /// Folders of models, written on first use: "sd" (SD1.5's structure, narrow, with text encoder and tokenizer), "inpainting" (9 input channels), "xl"
 /// (UNet without text encoders), "controlnet" and "controlnet-2".
 std::filesystem::path seeded_model(const std::string& name);

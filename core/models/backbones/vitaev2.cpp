@@ -228,13 +228,14 @@ class ViTAEv2 : public Backbone {
     for (size_t i = 0; i < stages_.size(); ++i) {
       stride *= config_.stages[i].downsample_ratio;
       LearnedWindows windows;
-      const CellCall call{{[this](const auto&... arguments) { return attend_regions(arguments...); }, with_records ? &windows : nullptr}, is_training()};
+      const CellCall call{{[this](const auto&... arguments) { return forms().attend_regions(arguments...); }, with_records ? &windows : nullptr}, is_training()};
+      at::Tensor x;
       const auto finish = [&](const std::string& cell) {
         context.check_stop();
-        if (windows.offsets.defined()) record(outputs, fmt::format("{}.{}", i, cell), windows, stride);
+        if (windows.offsets.defined()) record(outputs, fmt::format("{}.{}", i, cell), windows, stride, x.size(1), x.size(2));
         windows = {};
       };
-      at::Tensor x = stages_[i].reduction.forward(map, call);
+      x = stages_[i].reduction.forward(map, call);
       finish("RC");
       for (size_t j = 0; j < stages_[i].cells.size(); ++j) {
         x = stages_[i].cells[j].forward(x, call);
@@ -275,12 +276,12 @@ class ViTAEv2 : public Backbone {
     if (image.size(0) < 1) fail(ExitCode::kBadInput, "the batch of a ViTAEv2 is empty; give at least one picture");
   }
 
-  static void record(BackboneOutputs& outputs, const std::string& cell, const LearnedWindows& windows, int64_t stride) {
+  static void record(BackboneOutputs& outputs, const std::string& cell, const LearnedWindows& windows, int64_t stride, int64_t rows, int64_t columns) {
     const kernels::RegionGrid& grid = windows.grid;
     outputs.records.emplace_back("windows." + cell, rectangles(windows, stride));
     outputs.records.emplace_back("window_offsets." + cell, windows.raw_offsets.to(at::kFloat).contiguous());
     outputs.records.emplace_back("window_scales." + cell, windows.raw_scales.to(at::kFloat).contiguous());
-    outputs.records.emplace_back("window_grid." + cell, at::tensor({grid.rows, grid.columns, grid.width, grid.top, grid.left, stride}, at::kLong));
+    outputs.records.emplace_back("window_grid." + cell, at::tensor({grid.rows, grid.columns, grid.width, grid.top, grid.left, stride, rows, columns}, at::kLong));
   }
 
   ViTAEv2Config config_;

@@ -17,8 +17,8 @@ namespace attelier {
 ///   windows.CELL         f32 [B,heads,windows,4]: centre x, centre y, half width, half height of what a head samples, in pixels of the picture (the centre of the
 ///                        first pixel is 0); half sizes are negative where the window is mirrored
 ///   window_offsets.CELL  f32 [B,heads,windows,2], window_scales.CELL likewise: what the regression said, along x and along y
-///   window_grid.CELL     i64 [6]: rows and columns of windows, cells along a window's side, cells that the first window reaches above and left of the map, pixels
-///                        along a cell's side
+///   window_grid.CELL     i64 [8]: rows and columns of windows, cells along a window's side, cells that the first window reaches above and left of the map, pixels
+///                        along a cell's side, rows and columns of cells
 std::unique_ptr<Backbone> make_vitaev2(const nlohmann::json& config);
 
 }  // namespace attelier

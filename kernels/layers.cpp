@@ -2,6 +2,9 @@
 
 #include <ATen/core/grad_mode.h>
 
+#include <array>
+#include <cmath>
+
 #include "kernels/cpu/level.h"
 #include "kernels/parallel.h"
 
@@ -12,6 +15,12 @@ constexpr int64_t kElementsPerThread = 1 << 15;
 
 bool has_own_kernel(const at::Tensor& x) {
   return x.is_cpu() && (x.scalar_type() == at::kFloat || x.scalar_type() == at::kBFloat16) && !(at::GradMode::is_enabled() && x.requires_grad()) && x.numel() > 0;
+}
+
+/// True for memory that nobody else holds, in a tensor of which no gradient is wanted. Without InferenceMode a reshaped result keeps the tensor it came from.
+bool is_expendable(const at::Tensor& x) {
+  if (x.use_count() != 1 || (at::GradMode::is_enabled() && x.requires_grad())) return false;
+  return x.is_view() ? x.storage().use_count() == 2 && x._base().use_count() == 1 : x.storage().use_count() == 1;
 }
 
 cpu::Element element_of(const at::Tensor& x) { return x.scalar_type() == at::kFloat ? cpu::Element::kFloat32 : cpu::Element::kBFloat16; }
@@ -51,6 +60,43 @@ at::Tensor group_norm(const at::Tensor& x, int64_t groups, const at::Tensor& wei
   parallel_ranges(call.batches * call.chunks, grain, [&](int64_t begin, int64_t end) { kernels.group_norm_sums(call, begin, end); });
   parallel_ranges(call.batches, 1, [&](int64_t begin, int64_t end) { kernels.group_norm_factors(call, begin, end); });
   parallel_ranges(call.batches * call.chunks, grain, [&](int64_t begin, int64_t end) { kernels.group_norm_apply(call, begin, end); });
+  return y;
+}
+
+at::Tensor gelu(at::Tensor x) { return is_expendable(x) ? at::gelu_(x) : at::gelu(x); }
+
+at::Tensor batch_norm_silu(at::Tensor x, const at::Tensor& mean, const at::Tensor& variance, const at::Tensor& weight, const at::Tensor& bias, double epsilon) {
+  const bool has_gradient = at::GradMode::is_enabled() && (weight.requires_grad() || bias.requires_grad());
+  if (!has_own_kernel(x) || has_gradient || x.dim() != 4 || !x.is_contiguous(at::MemoryFormat::ChannelsLast))
+    return at::silu(at::batch_norm(x, weight, bias, mean, variance, false, 0, epsilon, false));
+  const int64_t channels = x.size(1);
+  at::Tensor wide[4];
+  const float* numbers[4];
+  for (size_t i = 0; i < 4; ++i) {
+    wide[i] = std::array{mean, variance, weight, bias}[i].to(at::kFloat).contiguous();
+    numbers[i] = wide[i].const_data_ptr<float>();
+  }
+  std::vector<float> factors(static_cast<size_t>(2 * channels));
+  for (int64_t c = 0; c < channels; ++c) {
+    const double factor = static_cast<double>(numbers[2][c]) / std::sqrt(static_cast<double>(numbers[1][c]) + epsilon);
+    factors[static_cast<size_t>(c)] = static_cast<float>(factor);
+    factors[static_cast<size_t>(channels + c)] = static_cast<float>(static_cast<double>(numbers[3][c]) - static_cast<double>(numbers[0][c]) * factor);
+  }
+  // The last step of group normalisation, all pictures as one.
+  const at::Tensor y = is_expendable(x) ? x : at::empty_like(x);
+  cpu::GroupNormCall call{};
+  call.x = x.const_data_ptr();
+  call.y = y.mutable_data_ptr();
+  call.element = element_of(x);
+  call.batches = 1;
+  call.channels = channels;
+  call.positions = x.size(0) * x.size(2) * x.size(3);
+  call.silu = true;
+  call.factors = factors.data();
+  call.chunk = std::max<int64_t>(1, kElementsPerThread / channels);
+  call.chunks = (call.positions + call.chunk - 1) / call.chunk;
+  const cpu::LayerKernels& kernels = cpu::layer_kernels_of(cpu::current_level());
+  parallel_ranges(call.chunks, 1, [&](int64_t begin, int64_t end) { kernels.group_norm_apply(call, begin, end); });
   return y;
 }
 

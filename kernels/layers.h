@@ -10,6 +10,13 @@ namespace attelier::kernels {
 /// whatever the dtype. The own kernel takes channels-last tensors and answers in channels-last.
 at::Tensor group_norm(const at::Tensor& x, int64_t groups, const at::Tensor& weight, const at::Tensor& bias, double epsilon, const at::Tensor& shift = {}, bool silu = false);
 
+/// gelu(x), exact. Moved in, a tensor that nobody else holds is overwritten where no gradient is wanted.
+at::Tensor gelu(at::Tensor x);
+
+/// silu(weight * (x - mean) / sqrt(variance + epsilon) + bias) for x [B,C,H,W], all others [C]: batch normalisation with known statistics, and SiLU. The own
+/// kernel takes channels-last tensors and answers in channels-last; a tensor that was moved in and that nobody else holds is overwritten.
+at::Tensor batch_norm_silu(at::Tensor x, const at::Tensor& mean, const at::Tensor& variance, const at::Tensor& weight, const at::Tensor& bias, double epsilon);
+
 /// GEGLU (Shazeer 2020): the halves a, b of the last axis of x [..., 2C] give a * gelu(b) [..., C], with the exact GELU.
 at::Tensor gated_gelu(const at::Tensor& x);
 

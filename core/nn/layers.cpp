@@ -92,6 +92,11 @@ at::Tensor BatchNorm2d::forward(const at::Tensor& x, bool training) const {
   return at::batch_norm(x, weight.value, bias.value, running_mean.value, running_var.value, training, kRunningMomentum, epsilon_, false);
 }
 
+at::Tensor BatchNorm2d::forward_silu(at::Tensor x, bool training) const {
+  if (training) return at::silu(forward(x, training));
+  return kernels::batch_norm_silu(std::move(x), running_mean.value, running_var.value, weight.value, bias.value, epsilon_);
+}
+
 void BatchNorm2d::initialise_own(at::Generator&) {
   weight.value = at::ones(weight.shape, at::kFloat);
   bias.value = at::zeros(bias.shape, at::kFloat);

@@ -50,6 +50,8 @@ class BatchNorm2d : public Module {
  public:
   explicit BatchNorm2d(int64_t channels, double epsilon = 1e-5);
   at::Tensor forward(const at::Tensor& x, bool training = false) const;
+  /// silu(forward(x)); may overwrite a tensor that is moved in (kernels::batch_norm_silu).
+  at::Tensor forward_silu(at::Tensor x, bool training = false) const;
   Parameter weight, bias, running_mean, running_var;
 
  protected:

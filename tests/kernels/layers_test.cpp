@@ -2,6 +2,7 @@
 #include "kernels/layers.h"
 
 #include <ATen/Parallel.h>
+#include <c10/core/GradMode.h>
 #include <gtest/gtest.h>
 
 #include "tests/kernels/levels.h"
@@ -70,6 +71,55 @@ TEST(LayerKernels, OtherLayoutsAndGradientsTakeLibtorch) {
   at::Tensor rows = at::randn({3, 10}).set_requires_grad(true);
   gated_gelu(rows).sum().backward();
   EXPECT_TRUE(rows.grad().defined());
+}
+
+TEST(LayerKernels, BatchNormWithSiluIsTheReference) {
+  at::manual_seed(6);
+  on_every_level([&] {
+    const c10::InferenceMode inference;
+    for (const at::ScalarType type : {at::kFloat, at::kBFloat16})
+      for (const auto& [batches, channels, height, width] : std::vector<std::array<int64_t, 4>>{{2, 256, 56, 56}, {1, 48, 5, 7}, {3, 3, 1, 1}, {1, 1, 150, 100}}) {
+        const at::Tensor x = (at::randn({batches, channels, height, width}) * 3 + 1).to(type).contiguous(at::MemoryFormat::ChannelsLast);
+        const at::Tensor mean = at::randn({channels}).to(type), variance = (at::rand({channels}) + 0.1).to(type), weight = at::randn({channels}).to(type), bias = at::randn({channels}).to(type);
+        const auto exact = [](const at::Tensor& tensor) { return tensor.to(at::kDouble); };
+        const at::Tensor expected = at::silu(at::batch_norm(exact(x), exact(weight), exact(bias), exact(mean), exact(variance), false, 0, 1e-5, false));
+        EXPECT_LT(error(batch_norm_silu(x, mean, variance, weight, bias, 1e-5), expected), bound(type)) << channels;
+        EXPECT_LT(error(batch_norm_silu(x.contiguous(), mean, variance, weight, bias, 1e-5), expected), 4 * bound(type)) << channels;
+      }
+  });
+  const at::Tensor weight = at::ones({4}).requires_grad_(), zeros = at::zeros({4}), x = at::randn({1, 4, 3, 3}).contiguous(at::MemoryFormat::ChannelsLast);
+  batch_norm_silu(x, zeros, at::ones({4}), weight, zeros, 1e-5).sum().backward();
+  EXPECT_TRUE(weight.grad().defined());
+}
+
+TEST(LayerKernels, OnlyWhatNobodyElseHoldsIsOverwritten) {
+  at::manual_seed(7);
+  const at::Tensor values = at::randn({2, 8, 6, 6}).contiguous(at::MemoryFormat::ChannelsLast), zeros = at::zeros({8}), ones = at::ones({8}), expected = at::gelu(values);
+  const auto normalise = [&](at::Tensor x) { return batch_norm_silu(std::move(x), zeros, ones, ones, zeros, 1e-5); };
+  const auto both = [&](const auto& layer) {
+    const c10::NoGradGuard no_grad;
+    at::Tensor held = values.clone(), alone = values.clone();
+    const void* const place = alone.const_data_ptr();
+    layer(held);
+    EXPECT_TRUE(held.equal(values));
+    EXPECT_EQ(layer(std::move(alone)).const_data_ptr(), place);
+    // Views share their memory with a tensor that somebody holds, or with none.
+    at::Tensor view = held.view_as(held);
+    layer(std::move(view));
+    EXPECT_TRUE(held.equal(values));
+    at::Tensor orphan = values.clone().view_as(values);
+    const void* const its_place = orphan.const_data_ptr();
+    EXPECT_EQ(layer(std::move(orphan)).const_data_ptr(), its_place);
+    at::Tensor part = values.narrow(0, 0, 1), copy = values.clone();
+    layer(std::move(part));
+    EXPECT_TRUE(values.equal(copy));
+  };
+  both([](at::Tensor x) { return kernels::gelu(std::move(x)); });
+  both(normalise);
+  EXPECT_TRUE(at::allclose(kernels::gelu(values.clone()), expected));
+  at::Tensor learnt = values.clone().requires_grad_();
+  kernels::gelu(learnt * 1).sum().backward();
+  EXPECT_TRUE(learnt.grad().defined());
 }
 
 TEST(LayerKernels, GatedGeluIsTheReference) {

@@ -7,6 +7,7 @@
 #include "core/models/backbones/vitaev2_config.h"
 #include "core/models/backbones/vsa_attention.h"
 #include "core/nn/layers.h"
+#include "kernels/layers.h"
 
 namespace attelier {
 namespace {
@@ -33,7 +34,7 @@ struct Mlp : nn::Module {
     add("fc1", fc1);
     add("fc2", fc2);
   }
-  at::Tensor forward(const at::Tensor& x, const at::Tensor& addend) const { return fc2.forward(at::gelu(fc1.forward(x)), addend); }
+  at::Tensor forward(const at::Tensor& x, const at::Tensor& addend) const { return fc2.forward(kernels::gelu(fc1.forward(x)), addend); }
 
   nn::Linear fc1, fc2;
 };
@@ -55,8 +56,9 @@ struct ParallelConvolutions : nn::Module {
   static nn::ConvolutionOptions options(const Sizes& s, int i) { return {.stride = s.strides[i], .padding = 1, .groups = s.groups}; }
 
   at::Tensor forward(const at::Tensor& map, const at::Tensor& addend, bool training) const {
-    const at::Tensor first = at::silu(norm1.forward(conv1.forward(map), training)), second = at::silu(norm2.forward(conv2.forward(first), training));
-    return conv3.forward(second, addend);
+    at::Tensor x = norm1.forward_silu(conv1.forward(map), training);
+    x = conv2.forward(x);
+    return conv3.forward(norm2.forward_silu(std::move(x), training), addend);
   }
 
   nn::Conv2d conv1;
@@ -79,10 +81,13 @@ struct PyramidReduction : nn::Module {
 
   at::Tensor forward(const at::Tensor& map) const {
     std::vector<at::Tensor> scales;
-    for (const nn::Conv2d& convolution : convolutions) scales.push_back(as_rows(convolution.forward(map)));
-    if (concatenates) return at::gelu(scales.size() == 1 ? scales[0] : at::cat(scales, 3));
-    at::Tensor sum = at::gelu(scales[0]);
-    for (size_t i = 1; i < scales.size(); ++i) sum = sum + at::gelu(scales[i]);
+    for (const nn::Conv2d& convolution : convolutions) {
+      at::Tensor scale = as_rows(convolution.forward(map));
+      scales.push_back(kernels::gelu(std::move(scale)));
+    }
+    if (concatenates) return at::cat(scales, 3);
+    at::Tensor sum = scales[0];
+    for (size_t i = 1; i < scales.size(); ++i) sum = sum + scales[i];
     return sum;
   }
 
@@ -146,7 +151,8 @@ struct ReductionCell : nn::Module {
   at::Tensor forward(const at::Tensor& map, const CellCall& call) const {
     at::Tensor x = pyramid.forward(map);
     if (position) x = position->forward(x);
-    x = attention.forward(norm1.forward(x), {}, call.attention);
+    x = norm1.forward(x);
+    x = attention.forward(x, {}, call.attention);
     x = as_rows(convolutions.forward(map, as_map(x), call.training));
     return mlp.forward(norm2.forward(x), x);
   }
@@ -177,7 +183,8 @@ struct NormalCell : nn::Module {
 
   at::Tensor forward(const at::Tensor& x, const CellCall& call) const {
     // The residual is x itself; what the position encoding adds is for the attention alone.
-    at::Tensor y = attention.forward(norm1.forward(position ? position->forward(x) : x), x, call.attention);
+    at::Tensor y = norm1.forward(position ? position->forward(x) : x);
+    y = attention.forward(y, x, call.attention);
     y = as_rows(convolutions.forward(as_map(x), as_map(y), call.training));
     return mlp.forward(norm2.forward(y), y);
   }

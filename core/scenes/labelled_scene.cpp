@@ -6,6 +6,7 @@
 #include "core/scenes/small_world.h"
 #include "core/scenes/world/captions.h"
 #include "core/scenes/world/dice.h"
+#include "core/scenes/world/outlines.h"
 #include "core/scenes/world/painting.h"
 #include "core/scenes/world/sequences.h"
 
@@ -97,24 +98,6 @@ LabelledScene draw_small(uint64_t seed, const LabelledSceneOptions& options) {
   return result;
 }
 
-/// 1 where the object or the surroundings' class changes to the right or below, and inside things where the depth jumps or the surface bends: the lines
-/// that ControlNets for edges are trained with.
-std::vector<float> truth_edges(const world::Frame& frame) {
-  std::vector<float> edges(frame.pixels());
-  const auto differ = [&](size_t a, size_t b) {
-    if (frame.instance[a] != frame.instance[b] || (frame.instance[a] == 0 && frame.kind[a] != frame.kind[b])) return true;
-    if (frame.instance[a] == 0) return false;
-    const float cosine = frame.normal[3 * a] * frame.normal[3 * b] + frame.normal[3 * a + 1] * frame.normal[3 * b + 1] + frame.normal[3 * a + 2] * frame.normal[3 * b + 2];
-    return std::abs(frame.depth[a] - frame.depth[b]) > 0.06f * std::min(frame.depth[a], frame.depth[b]) || cosine < 0.55f;
-  };
-  for (int y = 0; y < frame.height; ++y)
-    for (int x = 0; x < frame.width; ++x) {
-      const size_t i = frame.index(x, y);
-      edges[i] = (x + 1 < frame.width && differ(i, frame.index(x + 1, y))) || (y + 1 < frame.height && differ(i, frame.index(x, y + 1)));
-    }
-  return edges;
-}
-
 LabelledScene draw_full(uint64_t seed, const LabelledSceneOptions& options) {
   using namespace world;
   const WorldWords& words = words_of(WorldName::kFull);
@@ -126,7 +109,10 @@ LabelledScene draw_full(uint64_t seed, const LabelledSceneOptions& options) {
   LabelledScene result;
   result.size = options.size;
   result.rgb = paint(frame, camera, look, options.detail == 0 ? seed : mix64(seed, options.detail));
-  if (options.edges) result.edges = truth_edges(frame);
+  if (options.edges) {
+    const std::vector<uint8_t> lines = outlines(maps_of(frame));
+    result.edges.assign(lines.begin(), lines.end());
+  }
   result.depth = frame.depth;
   result.labels = blank(words, true);
   for (const VisibleObject& seen : contents_of(scene, frame).objects) {

@@ -2,6 +2,7 @@
 
 #include "core/media/edges.h"
 #include "core/scenes/world/kinds.h"
+#include "core/scenes/world/outlines.h"
 #include "core/training/pictures.h"
 
 namespace attelier {
@@ -16,24 +17,14 @@ at::Tensor depth_picture(const at::Tensor& depth) {
   return value.mul(255).round().to(at::kByte).unsqueeze(0).expand({3, -1, -1}).contiguous();
 }
 
-/// 1 where pixel (y, x) and its right (axis 1) or lower (axis 0) neighbour are parted by a line.
-at::Tensor lines_along(const Sample& sample, const at::Tensor& region, int64_t axis) {
-  const int64_t last = region.size(axis) - 1;
-  const auto here = [&](const at::Tensor& x) { return x.narrow(axis, 0, last); };
-  const auto next = [&](const at::Tensor& x) { return x.narrow(axis, 1, last); };
-  const at::Tensor outline = here(region) != next(region);
-  // Surfaces of the surroundings bend and recede everywhere; only things have lines of their own inside.
-  const at::Tensor inside = here(sample.instances) > 0;
-  const at::Tensor jump = (here(sample.depth) - next(sample.depth)).abs() > 0.06 * at::minimum(here(sample.depth), next(sample.depth));
-  const at::Tensor crease = (here(sample.normals) * next(sample.normals)).sum(2) < 0.55;
-  return outline | (inside & (jump | crease));
-}
+template <typename Value>
+std::span<const Value> values_of(const at::Tensor& map) { return {map.data_ptr<Value>(), static_cast<size_t>(map.numel())}; }
 
 at::Tensor edge_picture(const Sample& sample) {
-  const at::Tensor region = at::where(sample.instances > 0, sample.instances, 70000 + sample.kinds.to(at::kInt));
-  const at::Tensor edges = at::zeros(region.sizes(), at::kBool);
-  for (const int64_t axis : {0, 1}) edges.narrow(axis, 0, region.size(axis) - 1).logical_or_(lines_along(sample, region, axis));
-  return edges.to(at::kByte).mul(255).unsqueeze(0).expand({3, -1, -1}).contiguous();
+  const int64_t height = sample.depth.size(0), width = sample.depth.size(1);
+  const at::Tensor depth = sample.depth.contiguous(), normals = sample.normals.contiguous(), instances = sample.instances.to(at::kUInt16).contiguous(), kinds = sample.kinds.contiguous();
+  std::vector<uint8_t> lines = world::outlines({static_cast<int>(width), static_cast<int>(height), values_of<float>(depth), values_of<float>(normals), values_of<uint16_t>(instances), values_of<uint8_t>(kinds)});
+  return at::from_blob(lines.data(), {1, height, width}, at::kByte).mul(255).expand({3, -1, -1}).contiguous();
 }
 
 at::Tensor canny_picture(const at::Tensor& pixels) {

@@ -54,6 +54,13 @@ double psnr_between(const at::Tensor& a, const at::Tensor& b) {
   return -10 * std::log10(std::max(error, 1e-12));
 }
 
+double luma_psnr_between(const at::Tensor& a, const at::Tensor& b, int64_t border) {
+  const auto inner = [&](const at::Tensor& x) { return x.slice(2, border, x.size(2) - border).slice(3, border, x.size(3) - border).to(at::kDouble).clamp(0, 1).mul(255).round(); };
+  const at::Tensor weights = at::tensor({65.481 / 255, 128.553 / 255, 24.966 / 255}, at::kDouble).view({1, 3, 1, 1});
+  const double error = ((inner(a) - inner(b)) * weights).sum(1).pow(2).mean().item<double>();
+  return std::min(120.0, -10 * std::log10(error / (255.0 * 255.0)));
+}
+
 double ssim_between(const at::Tensor& a, const at::Tensor& b) {
   const at::Tensor x = luminance(a), y = luminance(b), kernel = gaussian(1.5, 5);
   const at::Tensor means = smoothed(at::cat({x, y, x * x, y * y, x * y}), kernel);

@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <cmath>
 #include <nlohmann/json.hpp>
 
 #include "core/base/context.h"
@@ -37,6 +38,19 @@ TEST(Metrics, OfAPictureAndItself) {
   EXPECT_EQ(diversity(at::cat({picture, picture, picture})), diversity(at::cat({picture, picture})));
   EXPECT_NEAR(diversity(at::cat({picture, picture})), 0, 1e-6);
   EXPECT_EQ(diversity(picture), 0);
+}
+
+TEST(Metrics, LumaOfEightBitsWithoutTheBorder) {
+  const at::Tensor picture = drawn(1);
+  EXPECT_EQ(luma_psnr_between(picture, picture, 2), 120);
+  // One step brighter everywhere moves the luma by 219 / 255; less than half a step is rounded away.
+  const at::Tensor bytes = picture.mul(200).round() / 255;
+  EXPECT_NEAR(luma_psnr_between(bytes, bytes + 1.0 / 255, 0), 20 * std::log10(255.0 * 255 / 219), 1e-4);
+  EXPECT_EQ(luma_psnr_between(bytes, bytes + 0.4 / 255, 0), 120);
+  at::Tensor framed = bytes.clone();
+  framed.slice(2, 0, 3).zero_(), framed.slice(3, -3).zero_();
+  EXPECT_EQ(luma_psnr_between(bytes, framed, 3), 120);
+  EXPECT_LT(luma_psnr_between(bytes, framed, 2), 60);
 }
 
 TEST(Metrics, ColourDistanceOfBlackAndWhiteIsAHundred) {

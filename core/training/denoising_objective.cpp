@@ -42,12 +42,7 @@ Example DenoisingObjective::make_example(int64_t number, const Sample& sample) {
 
 Example DenoisingObjective::example(int64_t number) { return make_example(number, source_->sample(number)); }
 
-void DenoisingObjective::prepare(int64_t step, const Context& context) {
-  pool_.fill(step, [&](int64_t done, int64_t total) {
-    context.check_stop();
-    context.report("encoding", done, total);
-  });
-}
+void DenoisingObjective::prepare(int64_t step, const Context& context) { pool_.fill(step, context, "encoding"); }
 
 NoisyBatch DenoisingObjective::assemble(const std::vector<const Example*>& examples, at::Device device) {
   const auto stacked = [&](at::Tensor Example::*member, double scale) {

@@ -70,6 +70,12 @@ void Journal::save(int64_t step, const Optimizer& optimizer) const {
   write_safetensors(state_path(), optimizer.state(), {{"step", std::to_string(step)}, {"smooth_loss", fmt::format("{}", smooth_)}, {"config", config_.dump()}});
 }
 
+void Journal::describe_model() const {
+  const fs::path folder = model_path() / "training";
+  fs::create_directories(folder);
+  write_file_atomically(folder / (config_.at("objective").get<std::string>() + ".json"), config_.dump(2) + "\n");
+}
+
 void Journal::show(const at::Tensor& sheet, int64_t step, const std::vector<Metric>& metrics) const {
   if (sheet.defined()) {
     const Image picture = to_image(sheet.unsqueeze(0));

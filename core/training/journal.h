@@ -31,6 +31,8 @@ class Journal {
   /// The loss curve and then the state, each whole or not at all. Throws Error(kNumerical), leaving the last state, if a weight is not finite.
   void save(int64_t step, const Optimizer& optimizer) const;
   void show(const at::Tensor& sheet, int64_t step, const std::vector<Metric>& metrics) const;
+  /// Puts the configuration beside an exported model, as training/OBJECTIVE.json: it says which pictures the model learnt from.
+  void describe_model() const;
 
  private:
   std::filesystem::path folder_;

@@ -2,8 +2,6 @@
 // compressed, noisy.
 #include <c10/core/GradMode.h>
 
-#include <atomic>
-#include <future>
 #include <map>
 
 #include "core/base/files.h"
@@ -52,7 +50,7 @@ class JudgeObjective : public Objective {
         seed_(config.at("seed").get<uint64_t>()),
         batch_(config.at("batch").get<int64_t>()),
         pool_(config.at("pool").get<int64_t>(), config.at("fresh").get<int64_t>(), config.at("drawing_threads").get<int>(),
-              [this](int64_t first, int64_t count, int threads) { return examples(first, count, threads); }) {
+              [this](int64_t number) { return example(number); }) {
     if (config.at("vae").is_null()) return;
     const std::filesystem::path folder = base / config.at("vae").get<std::string>();
     vae_ = std::make_unique<Vae>(VaeConfig::from_json(Json::parse(read_file(folder / "config.json", 1 << 20))));
@@ -61,12 +59,7 @@ class JudgeObjective : public Objective {
 
   nn::Module& module() override { return judge_; }
 
-  void prepare(int64_t step, const Context& context) override {
-    pool_.fill(step, [&](int64_t done, int64_t total) {
-      context.check_stop();
-      context.report("drawing", done, total);
-    });
-  }
+  void prepare(int64_t step, const Context& context) override { pool_.fill(step, context); }
 
   at::Tensor loss(int64_t step, int64_t micro, const Context& context) override {
     if (micro == 0) pool_.start_next();
@@ -142,18 +135,6 @@ class JudgeObjective : public Objective {
   }
 
   double share(const char* name) const { return config_.at(name).get<double>(); }
-
-  std::vector<JudgeExample> examples(int64_t first, int64_t count, int threads) {
-    std::vector<JudgeExample> made(static_cast<size_t>(count));
-    std::atomic<int64_t> next = 0;
-    std::vector<std::future<void>> workers;
-    for (int64_t t = 0; t < std::min<int64_t>(threads, count); ++t)
-      workers.push_back(std::async(std::launch::async, [&] {
-        for (int64_t i = next++; i < count; i = next++) made[static_cast<size_t>(i)] = example(first + i);
-      }));
-    for (std::future<void>& worker : workers) worker.get();
-    return made;
-  }
 
   JudgeExample example(int64_t number) {
     c10::NoGradGuard no_grad;

@@ -31,6 +31,8 @@ ObjectiveKind lora_objective();
 ObjectiveKind inpainting_objective();
 ObjectiveKind controlnet_objective();
 ObjectiveKind judge_objective();
+ObjectiveKind upscale_objective();
+ObjectiveKind classify_objective();
 
 /// A configuration's kind, and the configuration with every default filled in. Throws Error(kBadInput) with all its problems.
 struct CheckedConfig {

@@ -27,9 +27,11 @@ at::Tensor orthogonalised(const at::Tensor& matrix) {
 
 Optimizer::Optimizer(nn::Module& module, const OptimizerConfig& config) : config_(config) {
   for (const auto& [name, parameter] : module.named_parameters()) {
-    parameter->value.set_requires_grad(true);
+    parameter->value.set_requires_grad(!parameter->is_buffer);
     const at::Tensor plain = parameter->value.detach();
-    slots_.push_back({name, parameter, plain.clone(), at::zeros_like(plain), at::zeros_like(plain), at::zeros({}, plain.options())});
+    Slot slot{name, parameter, plain.clone(), {}, {}, {}};
+    if (!parameter->is_buffer) slot.moment1 = at::zeros_like(plain), slot.moment2 = at::zeros_like(plain), slot.step = at::zeros({}, plain.options());
+    slots_.push_back(std::move(slot));
   }
 }
 
@@ -79,6 +81,7 @@ double Optimizer::step(int64_t step, int64_t total_steps) {
     // The average follows faster at the start, when the weights still move far.
     const double decay = std::min(config_.ema_decay, (1.0 + static_cast<double>(step)) / (10.0 + static_cast<double>(step)));
     for (Slot& slot : slots_) {
+      if (slot.parameter->is_buffer) slot.average.copy_(slot.parameter->value);
       if (!slot.parameter->value.grad().defined()) continue;
       if (is_matrix(slot)) step_muon(slot, learning_rate(step, total_steps) * config_.muon_rate / config_.learning_rate);
       slot.average.lerp_(slot.parameter->value, 1 - decay);
@@ -102,6 +105,7 @@ NamedTensors Optimizer::state() const {
   for (const Slot& slot : slots_) {
     tensors.emplace_back("model." + slot.name, slot.parameter->value.detach());
     tensors.emplace_back("average." + slot.name, slot.average);
+    if (slot.parameter->is_buffer) continue;
     tensors.emplace_back("moment1." + slot.name, slot.moment1);
     tensors.emplace_back("moment2." + slot.name, slot.moment2);
   }
@@ -132,6 +136,7 @@ void Optimizer::restore(const TensorSource& source, int64_t step) {
   for (Slot& slot : slots_) {
     load("model." + slot.name, slot.parameter->value.detach());
     load("average." + slot.name, slot.average);
+    if (slot.parameter->is_buffer) continue;
     load("moment1." + slot.name, slot.moment1);
     load("moment2." + slot.name, slot.moment2);
     slot.step.fill_(static_cast<double>(step));

@@ -22,7 +22,8 @@ struct OptimizerConfig {
   double ema_decay = 0.999;
 };
 
-/// Owns the moments and the average of every parameter of a module (float32). The learning rate is a function of the step alone, so a resumed run
+/// Owns the moments and the average of every parameter of a module (float32). Buffers (running statistics) are no parameters: they are kept, and their
+/// average is what they are. The learning rate is a function of the step alone, so a resumed run
 /// continues as if it had not stopped.
 class Optimizer {
  public:
@@ -35,7 +36,7 @@ class Optimizer {
   /// Exchanges the weights with their average (call again to exchange back).
   void swap_average();
 
-  /// "model.NAME", "average.NAME", "moment1.NAME", "moment2.NAME".
+  /// "model.NAME", "average.NAME" and, of parameters, "moment1.NAME", "moment2.NAME".
   NamedTensors state() const;
   int64_t state_bytes() const;
   /// The name of a parameter that holds NaN or Inf, empty if all are finite.

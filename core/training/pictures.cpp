@@ -52,11 +52,42 @@ std::mt19937_64 step_random(uint64_t seed, int64_t step, int64_t micro) {
   return std::mt19937_64(mix(mix(seed ^ 0x5eed) ^ mix(static_cast<uint64_t>(step) * 1024 + static_cast<uint64_t>(micro))));
 }
 
-std::vector<std::pair<std::string, at::Tensor>> validation_pictures(const Json& names, const std::filesystem::path& base, int64_t size) {
+void vary(std::initializer_list<at::Tensor*> pictures, std::mt19937_64& random) {
+  const auto all = [&](const auto& change) {
+    for (at::Tensor* picture : pictures) *picture = change(*picture);
+  };
+  if (random() & 1) all([](const at::Tensor& x) { return x.flip(2); });
+  if (random() & 1) all([](const at::Tensor& x) { return x.transpose(1, 2); });
+  if (random() & 1) {
+    const auto shift = 1 + static_cast<int64_t>(random() & 1);
+    all([&](const at::Tensor& x) { return x.roll(shift, 0); });
+  }
+  if (random() & 1) all([](const at::Tensor& x) { return x.flip(0); });
+}
+
+at::Tensor resize_bicubic(const at::Tensor& picture, int64_t height, int64_t width) {
+  const at::Tensor batch = picture.dim() == 3 ? picture.unsqueeze(0) : picture, resized = at::_upsample_bicubic2d_aa(batch, {height, width}, /*align_corners=*/false);
+  return picture.dim() == 3 ? resized[0] : resized;
+}
+
+ParameterDescription validation_parameter() {
+  return {.name = "validation", .label = "validation", .help = "Photographs that are measured", .type = ParameterType::kTexts, .default_value = Json::array()};
+}
+
+void check_validation(const Json& config, const std::filesystem::path& base, ConfigProblems& problems) {
+  for (const Json& name : config.at("validation")) {
+    std::error_code error;
+    const std::filesystem::path file = base / name.get<std::string>();
+    if (!std::filesystem::is_regular_file(file, error)) problems.add("/validation", "names {}, and there is no file {}", name.dump(), file.string());
+  }
+}
+
+std::vector<std::pair<std::string, at::Tensor>> validation_pictures(const Json& names, const std::filesystem::path& base, std::optional<int64_t> size) {
   std::vector<std::pair<std::string, at::Tensor>> pictures;
   for (const Json& entry : names) {
     const std::filesystem::path path = base / entry.get<std::string>();
-    const Image picture = resize_lanczos(centre_crop_square(to_rgb(load_image(path))), size, size);
+    Image picture = to_rgb(load_image(path));
+    if (size) picture = resize_lanczos(centre_crop_square(picture), *size, *size);
     pictures.emplace_back(path.stem().string(), to_tensor(picture) * 2 - 1);
   }
   return pictures;

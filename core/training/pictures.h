@@ -4,13 +4,15 @@
 #include <ATen/ATen.h>
 
 #include <filesystem>
+#include <initializer_list>
+#include <optional>
 #include <random>
 #include <string>
 #include <utility>
 #include <vector>
 
-#include "core/base/parameters.h"
 #include "core/scenes/small_world.h"
+#include "core/training/config.h"
 
 namespace attelier {
 
@@ -32,8 +34,18 @@ at::Tensor to_signed(const at::Tensor& bytes);
 /// Independent numbers for (seed, step, micro), the same on every machine.
 std::mt19937_64 step_random(uint64_t seed, int64_t step, int64_t micro);
 
-/// Photographs (a list of files, relative to `base`), cropped to squares and resized: name and float32 [1, 3, size, size] in [-1, 1].
-std::vector<std::pair<std::string, at::Tensor>> validation_pictures(const Json& names, const std::filesystem::path& base, int64_t size);
+/// Mirrors and turns pictures [3, S, S] and exchanges their colour channels at random, all of them alike, so that no direction and no hue is rare.
+void vary(std::initializer_list<at::Tensor*> pictures, std::mt19937_64& random);
+
+/// float [.., C, H, W] by the cubic kernel with a = -0.5, antialiased where it shrinks, as Pillow and imresize do it. Not clamped.
+at::Tensor resize_bicubic(const at::Tensor& picture, int64_t height, int64_t width);
+
+/// "validation": photographs that are measured.
+ParameterDescription validation_parameter();
+/// A problem for each that is not there.
+void check_validation(const Json& config, const std::filesystem::path& base, ConfigProblems& problems);
+/// Photographs (a list of files, relative to `base`), cropped to squares and resized: name and float32 [1, 3, size, size] in [-1, 1]. Without a size whole.
+std::vector<std::pair<std::string, at::Tensor>> validation_pictures(const Json& names, const std::filesystem::path& base, std::optional<int64_t> size);
 
 /// Peak signal-to-noise ratio in dB of pictures in [-1, 1], both clamped.
 double psnr(const at::Tensor& a, const at::Tensor& b);

@@ -1,11 +1,8 @@
 #include "core/training/sample.h"
 
-#include <exception>
-#include <mutex>
-
 #include "core/scenes/small_world.h"
-#include "core/scenes/world/parallel.h"
 #include "core/training/pictures.h"
+#include "core/training/rolling_pool.h"
 
 namespace attelier {
 namespace {
@@ -29,19 +26,7 @@ class DrawnSource : public SampleSource {
 }  // namespace
 
 std::vector<Sample> draw_samples(const SampleSource& source, int64_t first, int64_t count, int threads) {
-  std::vector<Sample> samples(static_cast<size_t>(count));
-  std::exception_ptr failure;
-  std::mutex mutex;
-  world::for_each_row(static_cast<int>(count), threads, [&](int row) {
-    try {
-      samples[static_cast<size_t>(row)] = source.sample(first + row);
-    } catch (...) {
-      const std::lock_guard lock(mutex);
-      failure = std::current_exception();
-    }
-  });
-  if (failure) std::rethrow_exception(failure);
-  return samples;
+  return make_side_by_side(first, count, threads, [&](int64_t number) { return source.sample(number); });
 }
 
 std::unique_ptr<SampleSource> make_drawn_source(double scene_share, uint64_t seed, int64_t size) { return std::make_unique<DrawnSource>(scene_share, seed, size); }

@@ -136,6 +136,7 @@ class Run {
       metrics_ = objective_.validate(context_);
       journal_.show(objective_.sheet(context_), step_, metrics_);
       objective_.export_model(journal_.model_path(), context_);
+      journal_.describe_model();
     } catch (...) {
       optimizer_.swap_average();
       throw;

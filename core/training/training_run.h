@@ -57,7 +57,8 @@ struct TrainingResult {
 };
 
 /// Runs CONFIG to its last step. Everything wrong with the configuration is reported together, before any work. Under config "output" (relative to the
-/// configuration's folder) it keeps state.safetensors, losses.csv, losses.png, sheet.png, sheets/, figures.json and model/.
+/// configuration's folder) it keeps state.safetensors, losses.csv, losses.png, sheet.png, sheets/, figures.json and model/ (with
+/// the configuration as model/training/OBJECTIVE.json).
 /// A checkpoint that finds the disk full leaves the last one whole and is tried again; at the end it is an error. A loss, gradient or weight that is not
 /// finite stops with Error(kNumerical) and the last good checkpoint. On a stop request the state is written and StateSaved is thrown (Interrupted before the first step).
 /// Killed at any moment and resumed, a run ends with the same weights, bit for bit, on the same machine with as many threads.

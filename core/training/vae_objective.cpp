@@ -33,11 +33,8 @@ class VaeObjective : public Objective {
         crop_(config.at("crop").get<int64_t>()),
         picture_size_(config.at("picture_size").get<int64_t>()),
         validation_(validation_pictures(config.at("validation"), base, kValidationSize)),
-        pool_(config.at("pool").get<int64_t>(), config.at("fresh").get<int64_t>(), config.at("data").at("drawing_threads").get<int>(), [this](int64_t first, int64_t count, int threads) {
-          std::vector<at::Tensor> made;
-          for (const Sample& sample : draw_samples(*source_, first, count, threads)) made.push_back(sample.pixels);
-          return made;
-        }) {}
+        pool_(config.at("pool").get<int64_t>(), config.at("fresh").get<int64_t>(), config.at("data").at("drawing_threads").get<int>(),
+              [this](int64_t number) { return source_->sample(number).pixels; }) {}
 
   nn::Module& module() override { return vae_; }
 
@@ -61,12 +58,7 @@ class VaeObjective : public Objective {
     vae_.to(device, at::kFloat);
   }
 
-  void prepare(int64_t step, const Context& context) override {
-    pool_.fill(step, [&](int64_t done, int64_t total) {
-      context.check_stop();
-      context.report("drawing", done, total);
-    });
-  }
+  void prepare(int64_t step, const Context& context) override { pool_.fill(step, context); }
 
   at::Tensor loss(int64_t step, int64_t micro, const Context& context) override {
     if (micro == 0) pool_.start_next();
@@ -141,10 +133,7 @@ class VaeObjective : public Objective {
       const auto offset = [&] { return static_cast<int64_t>(random() % static_cast<uint64_t>(picture_size_ - crop_ + 1)); };
       const int64_t y = offset(), x = offset();
       at::Tensor crop = picture.slice(1, y, y + crop_).slice(2, x, x + crop_);
-      if (random() & 1) crop = crop.flip(2);
-      if (random() & 1) crop = crop.transpose(1, 2);
-      if (random() & 1) crop = crop.roll(1 + static_cast<int64_t>(random() & 1), 0);
-      if (random() & 1) crop = crop.flip(0);
+      vary({&crop}, random);
       crops.push_back(crop);
     }
     return to_signed(at::stack(crops)).contiguous(at::MemoryFormat::ChannelsLast);
@@ -170,10 +159,7 @@ void check(const Json& config, const std::filesystem::path& base, ConfigProblems
   check_data(config.at("data"), base, problems);
   const int64_t crop = config.at("crop"), size = config.at("picture_size");
   if (crop > size) problems.add("/crop", "is {}; at most the picture_size, {}", crop, size);
-  for (const Json& name : config.at("validation")) {
-    std::error_code error;
-    if (!std::filesystem::is_regular_file(base / name.get<std::string>(), error)) problems.add("/validation", "names {}, and there is no file {}", name.dump(), (base / name.get<std::string>()).string());
-  }
+  check_validation(config, base, problems);
   if (!config.at("vae").is_object()) return;
   try {
     const int64_t factor = VaeConfig::from_json(config.at("vae")).factor();
@@ -192,7 +178,7 @@ ObjectiveKind vae_objective() {
                       {.name = "picture_size", .label = "picture_size", .help = "Side of the pictures", .type = kInteger, .default_value = 256, .minimum = 8, .maximum = 4096},
                       {.name = "pool", .label = "pool", .help = "Pictures at hand", .type = kInteger, .default_value = 512, .minimum = 1, .maximum = 1e7},
                       {.name = "fresh", .label = "fresh", .help = "New ones a step", .type = kInteger, .default_value = 1, .minimum = 0, .maximum = 65536},
-                      {.name = "validation", .label = "validation", .help = "Photographs that are measured", .type = kTexts, .default_value = Json::array()}};
+                      validation_parameter()};
   shape.groups = {data_group(),
                   {"loss", {{.name = "gradient", .label = "gradient", .help = "Weight of the error of neighbouring pixels' differences", .default_value = 0.02, .minimum = 0, .maximum = 1e6},
                             {.name = "kl", .label = "kl", .help = "Weight of the divergence from the normal distribution", .default_value = 2e-5, .minimum = 0, .maximum = 1e6}}}};

@@ -10,41 +10,10 @@
 #include "core/scenes/world/sequences.h"
 #include "core/training/pictures.h"
 #include "core/training/sample.h"
+#include "core/training/world_names.h"
 
 namespace attelier {
 namespace {
-
-/// The value of `Enum` with this name ("-" or "_" for spaces), or nothing.
-template <typename Enum>
-std::optional<Enum> named(std::string name) {
-  std::replace_if(name.begin(), name.end(), [](char c) { return c == '-' || c == '_'; }, ' ');
-  for (int i = 0; i < static_cast<int>(Enum::kCount); ++i) {
-    std::string own(world::name_of(static_cast<Enum>(i)));
-    std::replace(own.begin(), own.end(), '-', ' ');
-    if (own == name) return static_cast<Enum>(i);
-  }
-  return std::nullopt;
-}
-
-template <typename Enum>
-std::vector<Enum> all_named(const Json& names) {
-  std::vector<Enum> values;
-  if (names.is_array())
-    for (const Json& name : names)
-      if (const auto value = named<Enum>(name.get<std::string>())) values.push_back(*value);
-  return values;
-}
-
-template <typename Enum>
-void check_names(const Json& data, const char* key, ConfigProblems& problems) {
-  if (data.at(key).is_null()) return;
-  std::vector<std::string> known;
-  for (int i = 0; i < static_cast<int>(Enum::kCount); ++i) known.emplace_back(world::name_of(static_cast<Enum>(i)));
-  const std::string pointer = std::string("/data/") + key;
-  if (data.at(key).empty()) problems.add(pointer, "is empty; leave it out for all of {}", fmt::join(known, ", "));
-  for (const Json& name : data.at(key))
-    if (!named<Enum>(name.get<std::string>())) problems.add(pointer, "names {}; there are {}", name.dump(), fmt::join(known, ", "));
-}
 
 class WorldSource : public SampleSource {
  public:
@@ -139,8 +108,8 @@ class WorldSource : public SampleSource {
 }  // namespace
 
 void check_world_names(const Json& data, ConfigProblems& problems) {
-  check_names<world::Look>(data, "looks", problems);
-  check_names<world::Place>(data, "places", problems);
+  check_names(data.at("looks"), "/data/looks", all_of<world::Look>(), problems);
+  check_names(data.at("places"), "/data/places", all_of<world::Place>(), problems);
   if (!data.at("characters").is_array()) return;
   if (data.at("characters").empty()) problems.add("/data/characters", "is empty; leave it out, or name the numbers of characters");
   for (const world::Place place : all_named<world::Place>(data.at("places")))

@@ -148,7 +148,7 @@ NamedTensors named_tensors(nn::Module& module, std::optional<at::ScalarType> dty
   for (const auto& [name, parameter] : module.named_parameters()) {
     if (!parameter->value.defined()) fail(ExitCode::kUnexpected, "parameter {} has no value: load or initialise the module first", in_quotes(name));
     const at::Tensor value = parameter->value.detach();
-    tensors.emplace_back(name, dtype ? value.to(*dtype) : value);
+    tensors.emplace_back(name, dtype && !parameter->is_buffer ? value.to(*dtype) : value);
   }
   return tensors;
 }

@@ -21,7 +21,7 @@ namespace attelier {
 void load_weights(nn::Module& module, const TensorSource& source, at::Device device, at::ScalarType dtype, const std::string& prefix = "",
                   const std::vector<std::string>& computed_buffers = {});
 
-/// The parameters of a module as named tensors, for writing.
+/// The parameters of a module as named tensors, for writing; in `dtype`, but for running statistics, whose range half floats do not have.
 NamedTensors named_tensors(nn::Module& module, std::optional<at::ScalarType> dtype = std::nullopt);
 
 }  // namespace attelier

@@ -17,6 +17,7 @@ import torch
 from diffusers import AutoencoderKL, ControlNetModel, DDPMScheduler, UNet2DConditionModel
 from diffusers.training_utils import compute_snr
 from peft import LoraConfig, inject_adapter_in_model
+from rgt_fixtures import SMALL, Upscaler, fill, picture
 from safetensors.torch import load_file, save_file
 from transformers import CLIPTextConfig, CLIPTextModel
 
@@ -124,6 +125,15 @@ def lora():
     write("lora", (output - target).pow(2).mean(), parameters, inputs | {"target": target} | matrices)
 
 
+def upscaler():
+    """The loss of the upscaler's objective: absolute error of a picture in [0, 1]. The model is drawn from a seed again by the test."""
+    model = Upscaler(**dict(SMALL, embed_dim=160, num_heads=[4]))  # wide enough for a position bias that matters
+    with torch.no_grad():
+        fill(model, 400)
+    low, high = picture(401, 2, 19, 22), picture(402, 2, 38, 44)
+    write("upscaler", (model(low) - high).abs().mean(), own(model), {"low": low, "high": high})
+
+
 def losses():
     """Noisy latents, targets and min-SNR losses of both predictions."""
     clean, noise, prediction = draw(7, 4, 4, 3, 3), draw(8, 4, 4, 3, 3), draw(9, 4, 4, 3, 3)
@@ -141,11 +151,13 @@ def losses():
 
 if __name__ == "__main__":
     torch.set_num_threads(1)
+    torch.set_grad_enabled(True)
     FOLDER.mkdir(parents=True, exist_ok=True)
     unets()
     controlnet()
     text_encoder()
     autoencoder()
     lora()
+    upscaler()
     losses()
     print(sum(file.stat().st_size for file in FOLDER.iterdir()), "bytes")

@@ -4,9 +4,12 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <limits>
+#include <map>
 
 #include "core/base/context.h"
 #include "core/nn/layers.h"
+#include "tests/testing/temporary_folder.h"
 
 namespace attelier {
 namespace {
@@ -117,6 +120,51 @@ TEST(Optimizer, TheAverageFollowsAndCanBeExchangedTwice) {
   EXPECT_TRUE(at::allclose(layer.linear.weight.value, start + 0.9 * (stepped - start), 1e-5, 1e-6));
   optimizer.swap_average();
   EXPECT_TRUE(at::equal(layer.linear.weight.value, stepped));
+}
+
+/// A convolution with batch normalisation behind it.
+struct Normalised : nn::Module {
+  Normalised() : norm(3) { add("norm", norm); }
+  nn::BatchNorm2d norm;
+};
+
+TEST(Optimizer, RunningStatisticsAreKeptAndNotStepped) {
+  Normalised module;
+  module.initialise(make_generator(1));
+  OptimizerConfig config = plain_config();
+  config.ema_decay = 0.5;
+  Optimizer optimizer(module, config);
+  const auto statistics = [&] { return std::pair{module.norm.running_mean.value.clone(), module.norm.running_var.value.clone()}; };
+  const at::Tensor x = at::randn({4, 3, 5, 5}, make_generator(2), at::kFloat) * 3 + 1;
+  for (int64_t step = 0; step < 3; ++step) {
+    (module.norm.forward(x, true) * x).mean().backward();
+    const auto before = statistics();
+    optimizer.step(step, 10);
+    EXPECT_TRUE(at::equal(statistics().first, before.first) && at::equal(statistics().second, before.second)) << "weight decay or a step changed them";
+  }
+  EXPECT_GT(module.norm.running_mean.value.min().item<double>(), 0.1);
+  EXPECT_FALSE(at::allclose(module.norm.weight.value, at::ones({3})));
+
+  // The average has the statistics of now, and no moments are stored for them.
+  const auto now = statistics();
+  optimizer.swap_average();
+  EXPECT_TRUE(at::equal(statistics().first, now.first) && at::equal(statistics().second, now.second));
+  optimizer.swap_average();
+  std::map<std::string, at::Tensor> state;
+  for (const auto& [name, tensor] : optimizer.state()) state[name] = tensor.clone();
+  EXPECT_TRUE(state.contains("model.norm.running_var") && state.contains("average.norm.running_mean"));
+  EXPECT_FALSE(state.contains("moment1.norm.running_mean") || state.contains("moment2.norm.running_var"));
+  EXPECT_TRUE(state.contains("moment2.norm.weight"));
+
+  const TemporaryFolder folder;
+  write_safetensors(folder / "state.safetensors", optimizer.state());
+  Normalised other;
+  other.initialise(make_generator(3));
+  Optimizer restored(other, config);
+  restored.restore(*open_tensors(folder / "state.safetensors"), 3);
+  for (const auto& [name, tensor] : restored.state()) EXPECT_TRUE(at::equal(tensor, state.at(name))) << name;
+  module.norm.running_var.value.fill_(std::numeric_limits<float>::infinity());
+  EXPECT_EQ(optimizer.not_finite(), "norm.running_var");
 }
 
 }  // namespace

@@ -6,11 +6,13 @@
 #include "core/base/files.h"
 #include "core/models/text_encoder.h"
 #include "core/models/unet.h"
+#include "core/models/upscalers/rgt.h"
 #include "core/models/vae.h"
 #include "core/training/denoising.h"
 #include "core/training/lora_layers.h"
 #include "core/training/optimizer.h"
 #include "core/weights/load.h"
+#include "tests/testing/seeded_weights.h"
 
 namespace attelier {
 namespace {
@@ -134,6 +136,17 @@ TEST(TrainingParity, Autoencoder) {
     const at::Tensor divergence = 0.5 * (posterior.mean.pow(2) + posterior.logvar.exp() - 1 - posterior.logvar).mean();
     return difference.pow(2).mean() + 0.02 * edges + 2e-5 * divergence;
   });
+}
+
+TEST(TrainingParity, Upscaler) {
+  const Reference reference("upscaler");
+  for (const bool recompute : {false, true}) {
+    Rgt rgt(RgtConfig::from_json({{"upscale", 2}, {"embed_dim", 160}, {"depth", {3}}, {"num_heads", {4}}, {"split_size", {2, 4}}}));
+    fill_seeded(rgt, 400);
+    ForwardContext context;
+    context.recompute = recompute;
+    compare(rgt, reference, [&] { return (rgt.forward(reference.input("low"), context) - reference.input("high")).abs().mean(); });
+  }
 }
 
 TEST(TrainingParity, LoraOfLinearLayersAndConvolutions) {

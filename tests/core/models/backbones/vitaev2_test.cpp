@@ -3,7 +3,8 @@
 #include <gtest/gtest.h>
 
 #include "core/models/backbones/vitaev2_config.h"
-#include "tests/core/models/models_testing.h"
+#include "tests/core/models/backbones/backbones_testing.h"
+#include "tests/testing/temporary_folder.h"
 
 namespace attelier {
 namespace {
@@ -59,6 +60,12 @@ TEST_F(ViTAEv2Test, MatchesThePlainImplementation) {
       prepared->to(at::kCPU, at::kFloat);  // undoes the preparation
       check_case(*prepared, name, title);
     }
+}
+
+TEST_F(ViTAEv2Test, FindsTheAuthorsFileInAFolder) {
+  const TemporaryFolder folder;
+  for (const char* name : {"config.json", "checkpoint.pth.tar"}) folder.write(name, read_file(fixture_folder(folder_of("narrow")) / name));
+  check_case(*load_backbone(folder.path(), at::kCPU, at::kFloat), "narrow", "even");
 }
 
 TEST_F(ViTAEv2Test, RectanglesAreInPixels) {
@@ -147,41 +154,16 @@ TEST_F(ViTAEv2Test, HalfPrecisionStaysNear) {
   EXPECT_LT(relative_error(model->forward(fixture.input("image").to(at::kBFloat16), {}).logits, fixture.out.at("logits")), 0.05);
 }
 
-/// The derivative of sum(weights * logits) along a direction against central differences, in float64.
 void check_gradients(const Json& config) {
-  const at::AutoGradMode with_gradients(true);
-  const std::unique_ptr<Backbone> model = make_vitaev2(config);
-  model->initialise(make_generator(1));
-  model->to(at::kCPU, at::kDouble);
-  const at::Tensor image = at::randn({2, 3, 20, 24}, make_generator(2)).to(at::kDouble).requires_grad_(), weights = at::randn({2, 3}, make_generator(3)).to(at::kDouble);
-  const auto objective = [&] { return (model->forward(image, {}).logits * weights).sum(); };
-  std::vector<std::pair<std::string, at::Tensor>> leaves = {{"image", image}};
-  for (const auto& [name, parameter] : model->named_parameters()) {
-    if (parameter->is_buffer) continue;
-    // Regressions that move windows to where bilinear sampling has a slope.
+  const std::unique_ptr<Backbone> model = random_backbone(config, at::kDouble);
+  // Regressions that move windows to where bilinear sampling has a slope.
+  for (const auto& [name, parameter] : model->named_parameters())
     if (name.find("sampling_") != std::string::npos) parameter->value = parameter->value * 3 + 0.1;
-    parameter->value = parameter->value.detach().requires_grad_();
-    leaves.emplace_back(name, parameter->value);
-  }
-  objective().backward();
-  uint64_t seed = 10;
-  for (auto& [name, leaf] : leaves) {
-    c10::NoGradGuard no_grad;
-    ASSERT_TRUE(leaf.grad().defined()) << name;
-    const at::Tensor direction = at::randn(leaf.sizes(), make_generator(++seed)).to(at::kDouble), old = leaf.detach().clone();
-    constexpr double kStep = 1e-6;
-    leaf.data().copy_(old + kStep * direction);
-    const double up = objective().item<double>();
-    leaf.data().copy_(old - kStep * direction);
-    const double down = objective().item<double>();
-    leaf.data().copy_(old);
-    const double expected = (up - down) / (2 * kStep), actual = (leaf.grad() * direction).sum().item<double>();
-    EXPECT_NEAR(actual, expected, 1e-6 + 1e-4 * std::abs(expected)) << name;
-  }
+  expect_right_gradients(*model, random_image({2, 3, 20, 24}, at::kDouble));
 }
 
 TEST_F(ViTAEv2Test, GradientsAreRight) {
-  const Json tiny = {{"stages", 1}, {"embed_dims", 2}, {"token_dims", {4}}, {"downsample_ratios", {4}}, {"kernel_size", {5}}, {"dilations", {{1, 2}}}, {"NC_depth", {1}}, {"NC_heads", 2}, {"RC_heads", 2}, {"NC_group", 2},
+  const Json tiny = {{"architecture", "vitaev2_vsa"}, {"stages", 1}, {"embed_dims", 2}, {"token_dims", {4}}, {"downsample_ratios", {4}}, {"kernel_size", {5}}, {"dilations", {{1, 2}}}, {"NC_depth", {1}}, {"NC_heads", 2}, {"RC_heads", 2}, {"NC_group", 2},
                      {"RC_group", 1}, {"mlp_ratio", 2.0}, {"window_size", 2}, {"num_classes", 3}, {"cpe", true}};
   check_gradients(tiny);
   Json detection = tiny;
@@ -205,38 +187,25 @@ TEST_F(ViTAEv2Test, TrainingUsesTheStatisticsOfTheBatch) {
   EXPECT_GT(relative_error(value(*model, "layers.0.RC.PCM.1.running_mean"), before), 1e-3);
 }
 
-template <typename Action>
-std::string error_of(ExitCode code, const Action& action) {
-  try {
-    action();
-  } catch (const Error& error) {
-    EXPECT_EQ(error.code(), code) << error.what();
-    return error.what();
-  }
-  ADD_FAILURE() << "no error";
-  return "";
-}
-
 TEST_F(ViTAEv2Test, AWrongCheckpointListsAllWrongTensors) {
-  const std::string text = error_of(ExitCode::kModel, [] { model_of("plain", {{"NC_heads", {2, 2}}, {"kernel_size", {5, 3}}, {"num_classes", 7}, {"relative_pos", true}}); });
+  const std::string text = message_of(ExitCode::kModel, [] { model_of("plain", {{"NC_heads", {2, 2}}, {"kernel_size", {5, 3}}, {"num_classes", 7}, {"relative_pos", true}}); });
   for (const char* part : {"layers.0.RC.PRM.convs.3.0.weight", "head.weight", "head.bias", "missing (4)", "wrong shape (6)", "layers.1.NC.0.attn.relative_position_bias_table"})
-    EXPECT_NE(text.find(part), std::string::npos) << part << " in " << text;
+    EXPECT_TRUE(contains(text, part));
 }
 
 TEST_F(ViTAEv2Test, ImpossibleConfigsAreRefusedWithAllComplaints) {
-  const std::string text = error_of(ExitCode::kModel, [] {
+  const std::string text = message_of(ExitCode::kModel, [] {
     make_vitaev2({{"token_dims", {64, 128}}, {"RC_tokens_type", "performer"}, {"window_size", 1}, {"NC_heads", 5}, {"downsample_ratios", {3, 2, 2, 2}}, {"NC_depth", "many"}, {"kernel_size", {2, 1, 3, 3}}});
   });
-  for (const char* part : {"token_dims", "performer", "window_size", "NC_heads", "downsample_ratios", "many", "kernel_size"}) EXPECT_NE(text.find(part), std::string::npos) << part << " in " << text;
-  EXPECT_NE(error_of(ExitCode::kModel, [] { make_vitaev2({{"variant", "ViTAEv2_VSA_L"}}); }).find("ViTAEv2_VSA_widePCM_B_ws12"), std::string::npos);
+  for (const char* part : {"token_dims", "performer", "window_size", "NC_heads", "downsample_ratios", "many", "kernel_size"}) EXPECT_TRUE(contains(text, part));
+  EXPECT_TRUE(contains(message_of(ExitCode::kModel, [] { make_vitaev2({{"variant", "ViTAEv2_VSA_L"}}); }), "ViTAEv2_VSA_widePCM_B_ws12"));
 }
 
 TEST_F(ViTAEv2Test, ImpossiblePicturesAreRefused) {
   const std::unique_ptr<Backbone> model = model_of("mixed");  // multiples of 8, at least 24
   for (const auto& [shape, part] : std::vector<std::pair<std::vector<int64_t>, std::string>>{{{1, 3, 23, 24}, "multiples of 8"}, {{1, 3, 24, 16}, "at least 24"}, {{1, 1, 24, 24}, "[B,3,H,W]"},
                                                                                              {{3, 24, 24}, "[B,3,H,W]"}, {{0, 3, 24, 24}, "empty"}, {{1, 3, 1, 1}, "1 x 1"}, {{1, 3, 0, 0}, "0 x 0"}}) {
-    const std::string text = error_of(ExitCode::kBadInput, [&, &sizes = shape] { model->forward(at::zeros(sizes), {}); });
-    EXPECT_NE(text.find(part), std::string::npos) << part << " in " << text;
+    EXPECT_TRUE(contains(message_of(ExitCode::kBadInput, [&, &sizes = shape] { model->forward(at::zeros(sizes), {}); }), part));
   }
 }
 

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "tests/core/models/models_testing.h"
+#include "tests/testing/errors.h"
 
 namespace attelier {
 namespace {
@@ -136,13 +137,7 @@ TEST_F(VsaAttentionTest, DetectionSwapsTheDivisors) {
 
 TEST_F(VsaAttentionTest, MapsSmallerThanAWindowAreRefused) {
   Subject subject;
-  try {
-    subject.run(draw({1, 2, 6, kIn}, 12));
-    FAIL();
-  } catch (const Error& error) {
-    EXPECT_EQ(error.code(), ExitCode::kBadInput);
-    EXPECT_NE(std::string(error.what()).find("2 x 6"), std::string::npos) << error.what();
-  }
+  EXPECT_EQ(error_of([&] { subject.run(draw({1, 2, 6, kIn}, 12)); }, "2 x 6"), ExitCode::kBadInput);
 }
 
 }  // namespace

@@ -3,8 +3,7 @@
 // FlashAttention-2 does on sm_80). P never leaves the registers. All logits are in log2 units.
 #pragma once
 
-#include "kernels/cuda/fragments.h"
-#include "kernels/cuda/redistribution.h"
+#include "kernels/cuda/output.h"
 #include "kernels/cuda/tiles.h"
 
 namespace attelier::kernels::cuda {
@@ -336,10 +335,7 @@ class Attend {
   }
 
   ATTELIER_DEVICE void write_statistics(int row, int source, float highest, float sum, int entry, float factor) {
-    float* const statistics = a_.statistics + flat_row(row) * kStatistics;
-    statistics[source] = highest;
-    statistics[kInverseSums + source] = inverse(sum);
-    statistics[kFactors + entry] = factor;
+    cuda::write_statistics(a_.statistics, flat_row(row), source, highest, sum, entry, factor);
   }
 
   /// Blend: the source is done; its output, divided and weighted, joins those before it.
@@ -411,22 +407,7 @@ class Attend {
     T* out = places_.template output<T>(call_, b_, h_, row);
     if constexpr (!Places::kDense)
       if (out == nullptr) return;
-    out += first_value_;
-    const bool words = sizeof(T) == 2 && places_.has_words(call_);
-    ATTELIER_UNROLL
-    for (int n = 0; n < kValueColumns; ++n) {
-      const int column = n * 8 + 2 * (lane_index() % 4);
-      if (column >= value_width()) break;
-      const float x = value(n, 2 * half), y = value(n, 2 * half + 1);
-      if constexpr (sizeof(T) == 2) {
-        if (words) {
-          *reinterpret_cast<uint32_t*>(out + column) = pack(x, y, T{});
-          continue;
-        }
-      }
-      round_to(out[column], x);
-      if (column + 1 < value_width()) round_to(out[column + 1], y);
-    }
+    cuda::write_row<kValueColumns>(out + first_value_, value_width(), sizeof(T) == 2 && places_.has_words(call_), [&](int n, int e) { return value(n, 2 * half + e); });
   }
 
   ATTELIER_DEVICE void write_part(int i, int half, int row, float highest, float sum, float gained) {

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <stdexcept>
+#include <type_traits>
 
 #include "kernels/cuda/arguments.h"
 #include "kernels/cuda/machine.h"
@@ -36,6 +37,19 @@ auto with_width(int width, Bundle bundle, const F& f) {
     case 160: return with_bundle<T, 160>(bundle, f);
     case 256: return with_bundle<T, 256>(bundle, f);
     default: throw std::invalid_argument("no attention kernel has this width");
+  }
+}
+
+/// f(std::integral_constant<int, W>{}) for a width of warpgroups.h.
+template <typename F>
+auto with_warpgroup_width(int width, const F& f) {
+  switch (width) {
+    case 40: return f(std::integral_constant<int, 40>{});
+    case 64: return f(std::integral_constant<int, 64>{});
+    case 80: return f(std::integral_constant<int, 80>{});
+    case 128: return f(std::integral_constant<int, 128>{});
+    case 160: return f(std::integral_constant<int, 160>{});
+    default: throw std::invalid_argument("no warpgroup kernel has this width");
   }
 }
 

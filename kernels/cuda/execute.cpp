@@ -39,6 +39,13 @@ Blocks probe_blocks(const Call& call, const ProbeView& probe) {
 
 }  // namespace
 
+Plan plan_for(const Call& call, DeviceCaps caps, Device& device) {
+  const Plan plan = make_plan(call, caps);
+  if (plan.family != Family::kWarpgroup || device.takes_warpgroups(plan, call.element, key_boxes(call, plan.tile.keys))) return plan;
+  caps.warpgroups = false;
+  return make_plan(call, caps);
+}
+
 void execute(const Call& call, const Plan& plan, bool weights_are_numbers, char* workspace, Device& device) {
   const Workspace& at = plan.workspace;
   Arguments a = {};

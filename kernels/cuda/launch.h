@@ -14,6 +14,10 @@ struct RegionPlan;
 template <typename T, int W>
 cudaError_t launch_attend(Bundle bundle, const TileSize& tile, const Blocks& blocks, const Arguments& a, cudaStream_t stream);
 
+/// The kernel of warpgroups.h for T (BFloat16, Float16) and a width of kWarpgroupWidths, on compute capability 9.0.
+template <typename T, int W>
+cudaError_t launch_warpgroups(bool listed, const TileSize& tile, const Blocks& blocks, const Arguments& a, const KeyMaps& maps, cudaStream_t stream);
+
 template <typename T>
 cudaError_t launch_combine(int64_t rows, const Arguments& a, cudaStream_t stream);
 

@@ -10,6 +10,8 @@
 #include "kernels/cuda/dispatch.h"
 #include "kernels/cuda/launch.h"
 #include "kernels/cuda/regions.h"
+#include "kernels/cuda/tensor_maps.h"
+#include "kernels/cuda/warpgroup_check.h"
 
 namespace attelier::kernels::cuda {
 namespace {
@@ -23,14 +25,39 @@ cudaError_t with_element(cpu::Element element, const F& f) {
   }
 }
 
+/// Kept by the driver: reading one costs no more than a function call.
+int attribute(cudaDeviceAttr which, int device) {
+  int value = 0;
+  C10_CUDA_CHECK(cudaDeviceGetAttribute(&value, which, device));
+  return value;
+}
+
+WarpgroupGuard& guard() {
+  static WarpgroupGuard once(warpgroups_wanted(), [](const std::string& message) { TORCH_WARN(message); });
+  return once;
+}
+
 class StreamDevice : public Device {
  public:
-  explicit StreamDevice(cudaStream_t stream) : stream_(stream) {}
+  /// `checks` false: takes the warpgroup kernels without asking whether they are right.
+  StreamDevice(int index, cudaStream_t stream, bool checks = true) : index_(index), stream_(stream), checks_(checks) {}
+
+  bool takes_warpgroups(const Plan& plan, cpu::Element element, const KeyBoxes& boxes) override {
+    const WarpgroupKernel kernel{element, plan.width, plan.listed};
+    return (!checks_ || guard().allows(index_, kernel, [&] { return check(kernel); })) && make_maps(boxes, maps_);
+  }
 
   void deliver(const Parcel& parcel) override { C10_CUDA_CHECK(launch_deliver(parcel, stream_)); }
   void order_keys(const Arguments& a, int32_t* order, int32_t* class_count) override { C10_CUDA_CHECK(launch_order(a, order, class_count, stream_)); }
 
   void attend(const Plan& plan, const Blocks& blocks, const Arguments& a) override {
+    if (plan.family == Family::kWarpgroup) {
+      C10_CUDA_CHECK(with_warpgroup_width(plan.width, [&]<int W>(std::integral_constant<int, W>) {
+        return a.call.element == cpu::Element::kBFloat16 ? launch_warpgroups<BFloat16, W>(plan.listed, plan.tile, blocks, a, maps_, stream_)
+                                                         : launch_warpgroups<Float16, W>(plan.listed, plan.tile, blocks, a, maps_, stream_);
+      }));
+      return;
+    }
     C10_CUDA_CHECK(with_variant(a.call.element, plan.width, plan.bundle,
                                 [&]<typename V>(V) { return launch_attend<typename V::Element, V::kWidth>(plan.bundle, plan.tile, blocks, a, stream_); }));
   }
@@ -44,14 +71,53 @@ class StreamDevice : public Device {
   }
 
  private:
-  cudaStream_t stream_;
+  std::optional<std::string> check(const WarpgroupKernel& kernel) const;
+
+  const int index_;
+  const cudaStream_t stream_;
+  const bool checks_;
+  KeyMaps maps_ = {};
 };
 
-/// Kept by the driver: reading one costs no more than a function call.
-int attribute(cudaDeviceAttr which, int device) {
-  int value = 0;
-  C10_CUDA_CHECK(cudaDeviceGetAttribute(&value, which, device));
-  return value;
+/// Memory of libtorch's allocator, on the current device.
+class StreamMemory : public CheckedDevice {
+ public:
+  StreamMemory(int index, cudaStream_t stream) : index_(index), stream_(stream), device_(index, stream, false) {}
+
+  char* allocate(int64_t bytes) override {
+    tensors_.push_back(at::empty({bytes}, at::TensorOptions(at::kByte).device(at::kCUDA, static_cast<c10::DeviceIndex>(index_))));
+    return static_cast<char*>(tensors_.back().data_ptr());
+  }
+  void upload(char* to, const void* from, int64_t bytes) override {
+    C10_CUDA_CHECK(cudaMemcpyAsync(to, from, static_cast<size_t>(bytes), cudaMemcpyHostToDevice, stream_));
+    C10_CUDA_CHECK(cudaStreamSynchronize(stream_));
+  }
+  void download(void* to, const char* from, int64_t bytes) override {
+    C10_CUDA_CHECK(cudaMemcpyAsync(to, from, static_cast<size_t>(bytes), cudaMemcpyDeviceToHost, stream_));
+    C10_CUDA_CHECK(cudaStreamSynchronize(stream_));
+  }
+  Device& kernels() override { return device_; }
+  int64_t shared_bytes() const override { return attribute(cudaDevAttrMaxSharedMemoryPerBlockOptin, index_); }
+
+ private:
+  const int index_;
+  const cudaStream_t stream_;
+  StreamDevice device_;
+  std::vector<at::Tensor> tensors_;
+};
+
+std::optional<std::string> StreamDevice::check(const WarpgroupKernel& kernel) const {
+  // A graph under capture can wait for nothing.
+  cudaStreamCaptureStatus capture = cudaStreamCaptureStatusNone;
+  C10_CUDA_CHECK(cudaStreamIsCapturing(stream_, &capture));
+  if (capture != cudaStreamCaptureStatusNone) return std::nullopt;
+  StreamMemory memory(index_, stream_);
+  return compare_kernels(kernel, memory);
+}
+
+DeviceCaps caps_of(int device) {
+  const bool is_9_0 = attribute(cudaDevAttrComputeCapabilityMajor, device) == 9 && attribute(cudaDevAttrComputeCapabilityMinor, device) == 0;
+  return {attribute(cudaDevAttrMultiProcessorCount, device), attribute(cudaDevAttrMaxSharedMemoryPerBlockOptin, device), is_9_0};
 }
 
 /// An element of the kernels on a GPU that they run on.
@@ -102,9 +168,9 @@ AttentionResult module_attention(const AttentionControl& canonical, const at::Te
   if (needs_lse) result.lse = at::empty({q.size(0), q.size(1), q.size(2)}, q.options().dtype(at::kFloat));
   binding.set_outputs(result.o, result.lse);
   binding.set_probes(canonical.probes);
-  const Plan plan = make_plan(binding.call(), {attribute(cudaDevAttrMultiProcessorCount, index), attribute(cudaDevAttrMaxSharedMemoryPerBlockOptin, index)});
+  StreamDevice device(index, c10::cuda::getCurrentCUDAStream());
+  const Plan plan = plan_for(binding.call(), caps_of(index), device);
   const at::Tensor workspace = at::empty({plan.workspace.bytes}, q.options().dtype(at::kByte));
-  StreamDevice device(c10::cuda::getCurrentCUDAStream());
   execute(binding.call(), plan, canonical.blend_weight_map.empty(), static_cast<char*>(workspace.data_ptr()), device);
   for (const auto& probe : binding.probes()) result.probes.push_back(probe.result(result.lse));
   if (!wanted.lse) result.lse = at::Tensor();

@@ -1,4 +1,4 @@
-#include "kernels/cuda/machine.h"
+#include "kernels/cuda/machine_emulator_units.h"
 
 #include <csetjmp>
 #include <limits>
@@ -50,7 +50,24 @@ struct Fiber {
   std::unique_ptr<char[]> stack{new char[kStackBytes]};
   Context context;
   bool done = false;
-  std::vector<Copy> copies;  // issued, not yet landed
+  std::vector<Copy> copies;       // issued, not yet landed
+  std::vector<uint32_t> stored, shown;  // pieces not yet shown; shown, but no barrier after it
+};
+
+/// Some lanes of warps that meet at a numbered barrier.
+struct Meeting {
+  int arrived = 0, threads = 0;
+  uint64_t generation = 0;
+};
+constexpr int kMeetings = 16;
+
+/// A warpgroup and its matrix unit.
+struct Group {
+  std::array<const Product*, kWarpgroup> lane;
+  GroupOperation operation;
+  int arrived = 0;
+  uint64_t generation = 0;
+  MatrixUnit unit;
 };
 
 struct Warp {
@@ -129,7 +146,12 @@ class Block {
     at_[2] = static_cast<int>(z);
     std::memset(shared_.get(), 0xff, static_cast<size_t>(grid_.shared_bytes));  // NaN in every dtype
     for (Fiber& fiber : fibers_) prepare(fiber);
-    barrier_waiting_ = finished_ = 0;
+    barrier_waiting_ = finished_ = idle_ = 0;
+    barriers_ = {};
+    waiting_.clear();
+    memory_ = SharedMemory(shared_.get(), grid_.shared_bytes);
+    groups_.assign(static_cast<size_t>(grid_.threads / kWarpgroup), {});
+    for (Meeting& meeting : meetings_) meeting = {};
     first_warp_ = static_cast<int>((x + 3 * y + 5 * z) % static_cast<int64_t>(warps_.size()));
     failure_.clear();
     current_ = first_warp_ * kLanes;
@@ -146,20 +168,21 @@ class Block {
       } catch (const std::logic_error& error) {
         fail(error.what());
       }
-      warp.arrived = 0;
+      warp.arrived = idle_ = 0;
       ++warp.generation;
       return;
     }
     for (const uint64_t generation = warp.generation; warp.generation == generation;) {
       const int next = current_ / kLanes * kLanes + (current_ + 1) % kLanes;
       if (fibers_[static_cast<size_t>(next)].done) fail("a lane has ended while its warp waits");
-      if (++idle_ > kLanes + grid_.threads) fail("a warp waits for lanes that wait elsewhere");
+      if (++idle_ > most_idle()) fail("a warp waits for lanes that wait elsewhere");
       switch_to(next);
     }
     idle_ = 0;
   }
 
   void wait_for_block() {
+    publish();
     idle_ = 0;
     if (++barrier_waiting_ == grid_.threads) {
       barrier_waiting_ = 0;
@@ -185,6 +208,81 @@ class Block {
     fiber().copies.clear();
   }
 
+  /// A warpgroup's lanes hand in their operands; the last one has the unit do it.
+  void in_group(GroupOperation operation, const Product* product, int pending) {
+    const auto number = static_cast<size_t>(current_ / kWarpgroup);
+    if (number >= groups_.size()) fail("a product in a block without whole warpgroups");
+    Group& group = groups_[number];
+    if (group.arrived > 0 && group.operation != operation) fail("threads of a warpgroup do different operations");
+    group.operation = operation;
+    group.lane[static_cast<size_t>(current_ % kWarpgroup)] = product;
+    if (++group.arrived < kWarpgroup) {
+      const uint64_t generation = group.generation;
+      wait_until([&] { return group.generation != generation; }, "a warpgroup waits for threads that wait elsewhere");
+      return;
+    }
+    attempt([&] {
+      switch (operation) {
+        case GroupOperation::kStart: return group.unit.start();
+        case GroupOperation::kMultiply: return group.unit.multiply(memory_, group.lane);
+        case GroupOperation::kCommit: return group.unit.commit();
+        case GroupOperation::kWait: return group.unit.wait(memory_, pending);
+      }
+    });
+    group.arrived = idle_ = 0;
+    ++group.generation;
+  }
+
+  void meet(int number, int threads, bool waits) {
+    Meeting& meeting = meetings_[static_cast<size_t>(number)];
+    if (number < 1 || number >= kMeetings || threads % kLanes != 0) fail("a barrier of warps that there is not");
+    if (meeting.arrived > 0 && meeting.threads != threads) fail("a barrier of warps with different numbers of threads");
+    meeting.threads = threads;
+    publish();
+    const uint64_t generation = meeting.generation;
+    if (++meeting.arrived == threads) {
+      meeting.arrived = idle_ = 0;
+      ++meeting.generation;
+    } else if (waits) {
+      wait_until([&] { return meeting.generation != generation; }, "warps wait for others that never come");
+    }
+  }
+
+  void start_barrier(uint32_t address, int arrivals) {
+    attempt([&] { barriers_.start(address, arrivals); });
+  }
+  void arrive(uint32_t address, int bytes) {
+    publish();
+    bool ends_phase = false;
+    attempt([&] { ends_phase = barriers_.arrive(address, bytes); });
+    idle_ = 0;
+    // Who waited runs at once, so that a thread which arrives too early is caught.
+    if (const auto waiting = waiting_.find(address); ends_phase && waiting != waiting_.end() && !fibers_[static_cast<size_t>(waiting->second)].done) switch_to(waiting->second);
+  }
+  void await(uint32_t address, int parity) {
+    bool complete = false;
+    waiting_[address] = current_;
+    wait_until(
+        [&] {
+          attempt([&] { complete = barriers_.is_complete(memory_, address, parity); });
+          return complete;
+        },
+        "a barrier is waited for whose phase never ends");
+  }
+  void copy_box(uint32_t target, const TensorMap& map, const std::array<int, 4>& first, uint32_t barrier) {
+    attempt([&] { barriers_.copy(memory_, target, map, first, barrier); });
+  }
+  void store(uint32_t address, const void* piece) {
+    if (address % 16 != 0) fail("a piece is not on 16 bytes");
+    attempt([&] { std::memcpy(memory_.at(address, 16), piece, 16); });
+    memory_.mark_unshown(address, true);
+    fiber().stored.push_back(address);
+  }
+  void show_stores() {
+    fiber().shown.insert(fiber().shown.end(), fiber().stored.begin(), fiber().stored.end());
+    fiber().stored.clear();
+  }
+
   int thread() const { return current_; }
   int at(int dimension) const { return at_[dimension]; }
   char* shared() const { return shared_.get(); }
@@ -207,6 +305,39 @@ class Block {
     go_on(home_);
   }
 
+  /// At a barrier: what the thread has shown is there for the others.
+  void publish() {
+    for (const uint32_t address : fiber().shown) memory_.mark_unshown(address, false);
+    fiber().shown.clear();
+  }
+
+  template <typename F>
+  void attempt(const F& f) {
+    std::string mistake;
+    try {
+      f();
+      return;
+    } catch (const std::logic_error& error) {
+      mistake = error.what();
+    }
+    fail(mistake);
+  }
+
+  /// Rounds without any progress after which the threads wait for each other.
+  int most_idle() const { return 16 * grid_.threads; }
+
+  /// Lets the other threads run until `ready`.
+  template <typename Ready>
+  void wait_until(const Ready& ready, const char* otherwise) {
+    while (!ready()) {
+      if (++idle_ > most_idle()) fail(otherwise);
+      int next = (current_ + 1) % grid_.threads;
+      while (fibers_[static_cast<size_t>(next)].done) next = (next + 1) % grid_.threads;
+      switch_to(next);
+    }
+    idle_ = 0;
+  }
+
   void switch_to(int next) {
     if (next == current_) return;
     Context& from = fiber().context;
@@ -216,6 +347,8 @@ class Block {
 
   static void prepare(Fiber& fiber) {
     fiber.done = fiber.context.has_run = false;
+    fiber.stored.clear();
+    fiber.shown.clear();
     getcontext(&fiber.context.first);
     fiber.context.first.uc_stack.ss_sp = fiber.stack.get();
     fiber.context.first.uc_stack.ss_size = kStackBytes;
@@ -228,11 +361,23 @@ class Block {
     block.kernel_();
     if (!block.fiber().copies.empty()) block.fail("a thread ends with copies in flight");
     block.fiber().done = true;
-    if (++block.finished_ == block.grid_.threads) go_on(block.home_);
+    block.idle_ = 0;
+    if (++block.finished_ == block.grid_.threads) {
+      block.check_that_all_is_done();
+      go_on(block.home_);
+    }
     if (block.barrier_waiting_ > 0) block.fail("a thread has ended while its block waits");
     do block.current_ = (block.current_ + 1) % block.grid_.threads;
     while (block.fiber().done);
     go_on(block.fiber().context);
+  }
+
+  void check_that_all_is_done() {
+    if (const std::string left = barriers_.unfinished(); !left.empty()) fail("a block ends with " + left);
+    for (const Meeting& meeting : meetings_)
+      if (meeting.arrived > 0) fail("a block ends with arrivals at a barrier of warps");
+    for (const Group& group : groups_)
+      if (!group.unit.is_idle()) fail("a block ends with products at work");
   }
 
   const Grid& grid_;
@@ -240,6 +385,11 @@ class Block {
   std::vector<Fiber> fibers_;
   std::vector<Warp> warps_;
   std::unique_ptr<char, Free> shared_;
+  SharedMemory memory_{nullptr, 0};
+  Barriers barriers_;
+  std::map<uint32_t, int> waiting_;  // the last thread that came to wait at a barrier
+  std::vector<Group> groups_;
+  Meeting meetings_[kMeetings];
   Context home_;
   std::string failure_;
   int at_[3] = {}, current_ = 0, first_warp_ = 0, barrier_waiting_ = 0, finished_ = 0, idle_ = 0;
@@ -259,6 +409,13 @@ void run(const Grid& grid, const std::function<void()>& kernel) {
 }
 
 void together(Arguments& arguments) { Block::active->together(arguments); }
+void in_group(GroupOperation operation, const Product* product, int pending) { Block::active->in_group(operation, product, pending); }
+void store(void* shared, const void* piece) { Block::active->store(shared_address(shared), piece); }
+
+void multiply_operands(bool is_bfloat16, bool add, float* d, int columns, const uint32_t* a, uint64_t a_operand, uint64_t b_operand) {
+  const Product product{is_bfloat16, add, d, columns, a, a_operand, b_operand};
+  in_group(GroupOperation::kMultiply, &product, 0);
+}
 
 }  // namespace emulator
 
@@ -270,5 +427,17 @@ char* shared_memory() { return emulator::Block::active->shared(); }
 void barrier() { emulator::Block::active->wait_for_block(); }
 void copy_async(void* shared, const void* global, int bytes) { emulator::Block::active->copy(shared, global, bytes); }
 void wait_copies() { emulator::Block::active->land(); }
+
+uint32_t shared_address(const void* pointer) { return static_cast<uint32_t>(static_cast<const char*>(pointer) - shared_memory()); }
+void start_barrier(SharedBarrier& barrier, int arrivals) { emulator::Block::active->start_barrier(shared_address(&barrier), arrivals); }
+void arrive(SharedBarrier& barrier) { emulator::Block::active->arrive(shared_address(&barrier), 0); }
+void arrive_expecting(SharedBarrier& barrier, int bytes) { emulator::Block::active->arrive(shared_address(&barrier), bytes); }
+void await(SharedBarrier& barrier, int parity) { emulator::Block::active->await(shared_address(&barrier), parity); }
+void sync_warps(int barrier, int threads) { emulator::Block::active->meet(barrier, threads, true); }
+void arrive_warp(int barrier, int threads) { emulator::Block::active->meet(barrier, threads, false); }
+void show_stores() { emulator::Block::active->show_stores(); }
+void copy_box(void* shared, const TensorMap& map, int column, int row, int head, int batch, SharedBarrier& barrier) {
+  emulator::Block::active->copy_box(shared_address(shared), map, {column, row, head, batch}, shared_address(&barrier));
+}
 
 }  // namespace attelier::kernels::cuda

@@ -8,6 +8,7 @@
 #include "kernels/cuda/attend.h"
 #include "kernels/cuda/dispatch.h"
 #include "kernels/cuda/host_arrays.h"
+#include "kernels/cuda/warpgroups.h"
 
 namespace attelier::kernels::cuda {
 namespace {
@@ -42,6 +43,26 @@ bool is_plain(const Call& call) {
   const cpu::SourceView& own = call.sources[0];
   return call.source_count == 1 && !call.q2.data && call.scale_stride == 0 && call.scales[0] > 0 && !own.batch_map && own.log_weight == 0 && !own.log_weight_rows.data &&
          !own.bias.data && !own.scale.data && !call.pair_bias.data && !call.causal && !call.blend && !call.visual.on && !has_gains(call);
+}
+
+/// Blocks of warpgroups.h are large: fewer queries than half of one, or keys that fill one tile of it, are for the small blocks.
+constexpr int64_t kFewestWarpgroupRows = 65, kFewestWarpgroupKeys = 129;
+
+/// The width of warpgroups.h for a call that its kernels cover, 0 for others.
+int warpgroup_width(const Call& call) {
+  if (call.blend || call.visual.on || call.pair_bias.data || call.rows < kFewestWarpgroupRows || call.keys < kFewestWarpgroupKeys || !has_boxes(call)) return 0;
+  const int64_t widest = std::max(call.depth, call.value_depth);
+  for (const int width : kWarpgroupWidths)
+    if (width >= widest) return width;
+  return 0;
+}
+
+/// Whether keys of one tile may differ in their scales and biases, or one has a scale that turns the order of logits round.
+bool lists_keys(const Call& call) {
+  bool listed = has_gains(call);
+  for (int s = 0; s < call.source_count; ++s) listed |= call.sources[s].bias.data || call.sources[s].scale.data;
+  for (int64_t h = 0; h < (call.scale_stride ? call.heads : 1); ++h) listed |= !(call.scales[h] > 0);
+  return listed;
 }
 
 int64_t parts_of(int64_t whole, int64_t part) { return (whole + part - 1) / part; }
@@ -106,6 +127,12 @@ Plan make_plan(const Call& call, const DeviceCaps& caps) {
   plan.bundle = mixes && plan.parts == 0 ? Bundle::kMix : single;
   plan.family = plan.parts > 0 ? Family::kSplit : Family::kDense;
   plan.tile = tile_size(call.element, plan.width, plan.bundle);
+  if (const int width = caps.warpgroups && plan.family == Family::kDense ? warpgroup_width(call) : 0; width > 0) {
+    plan.family = Family::kWarpgroup;
+    plan.width = width;
+    plan.listed = lists_keys(call);
+    plan.tile = warpgroup_tile_size(width, plan.listed);
+  }
   if (plan.tile.shared_bytes > caps.shared_bytes)
     throw std::invalid_argument("/q: this call needs " + std::to_string(plan.tile.shared_bytes) + " bytes of shared memory, the device has " + std::to_string(caps.shared_bytes));
   plan.value_chunks = static_cast<int>(parts_of(call.value_depth, plan.tile.values));
@@ -114,9 +141,18 @@ Plan make_plan(const Call& call, const DeviceCaps& caps) {
   return plan;
 }
 
+TileSize warpgroup_tile_size(int width, bool listed) {
+  return with_warpgroup_width(width, [listed]<int W>(std::integral_constant<int, W>) {
+    using Any = WarpgroupTile<W, false>;
+    using Listed = WarpgroupTile<W, true>;
+    return listed ? TileSize{Listed::kRows, Listed::kKeys, W, Listed::kThreads, warpgroup_shared_bytes<W, true>()}
+                  : TileSize{Any::kRows, Any::kKeys, W, Any::kThreads, warpgroup_shared_bytes<W, false>()};
+  });
+}
+
 std::string describe(const Plan& plan) {
   const auto number = [](const char* name, int64_t value) { return std::string(" ") + name + " " + std::to_string(value); };
-  std::string text = plan.family == Family::kSplit ? "split " : "dense ";
+  std::string text = plan.family == Family::kSplit ? "split " : plan.family == Family::kWarpgroup ? plan.listed ? "warpgroup listed " : "warpgroup " : "dense ";
   text += kBundleNames[static_cast<int>(plan.bundle)];
   text += " w" + std::to_string(plan.width) + " tile " + std::to_string(plan.tile.rows) + "x" + std::to_string(plan.tile.keys);
   text += number("threads", plan.tile.threads) + number("shared", plan.tile.shared_bytes) + number("workspace", plan.workspace.bytes) + number("passes", plan.passes);

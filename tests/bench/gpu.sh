@@ -2,7 +2,7 @@
 # Everything that needs a GPU, in one run of less than ten minutes once libtorch is there: builds the CUDA kernels for the card of this machine, tests them against the
 # reference, runs a few calls under compute-sanitizer, and times them against libtorch's attention.
 #
-#   tests/bench/gpu.sh [FOLDER]     reports go to FOLDER (default: build/gpu): tests.xml, sanitizer.log, attention.json
+#   tests/bench/gpu.sh [FOLDER]     reports go to FOLDER (default: build/gpu): tests.xml, sanitizer.log, attention.json (and attention-without-wgmma.json)
 #
 # ATTELIER_GPU_ARCH (such as 90) overrides the architecture; TORCH names the torch folder of an installed wheel, instead of third_party/bootstrap --cuda.
 set -euo pipefail
@@ -35,6 +35,8 @@ if command -v compute-sanitizer > /dev/null; then
 else
   echo "gpu.sh: compute-sanitizer is not installed; that check is left out" | tee "$folder/sanitizer.log" >&2
 fi
-timeout 180 build/cuda-here/tests/bench/cuda_attention "$folder/attention.json" || failed=1
+timeout 120 build/cuda-here/tests/bench/cuda_attention "$folder/attention.json" || failed=1
+# On compute capability 9.0: the same without its own kernels.
+if [ "$architecture" = 90 ]; then ATTELIER_CUDA_WGMMA=0 timeout 120 build/cuda-here/tests/bench/cuda_attention "$folder/attention-without-wgmma.json" || failed=1; fi
 echo "gpu.sh: reports are in $folder"
 exit $failed

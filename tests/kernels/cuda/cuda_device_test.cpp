@@ -79,6 +79,8 @@ class CudaDevice : public testing::Test {
 };
 
 TEST_F(CudaDevice, RandomCallsAroundTheTiles) { compare(tile_sizes, 3000, 41); }
+/// On compute capability 9.0 most of the 16-bit ones go to its own kernels.
+TEST_F(CudaDevice, RandomCallsForWarpgroups) { compare(warpgroup_sizes, 1000, 48); }
 TEST_F(CudaDevice, SmallRandomCalls) { compare(small_sizes, 3000, 42); }
 /// A short list for compute-sanitizer.
 TEST_F(CudaDevice, AFewCalls) { compare(tile_sizes, 60, 43); }

@@ -18,6 +18,19 @@ inline Sizes tile_sizes(Generator& g) {
   return s;
 }
 
+/// Around the tiles of 96 and 128 keys and the blocks of 64 and 128 queries of compute capability 9.0, in widths of its kernels.
+inline Sizes warpgroup_sizes(Generator& g) {
+  Sizes s;
+  s.batches = 1 + g.below(2);
+  s.key_heads = 1 + g.below(2);
+  s.heads = s.key_heads * (1 + g.below(2));
+  s.queries = g.one_in(2) ? g.any_of<int64_t>({65, 127, 128, 129, 192}) : 65 + g.below(40);
+  s.keys = g.one_in(2) ? g.any_of<int64_t>({129, 154, 191, 192, 193}) : 129 + g.below(70);
+  s.depth = 8 * (1 + g.below(20));
+  s.value_depth = g.one_in(2) ? s.depth : 8 * (1 + g.below(20));
+  return s;
+}
+
 /// float32 logits of 1e4 and more, in log2 units, are rounded to 1e-3; probabilities follow.
 inline double rounding_of_large_logits(const Case& c) { return c.large ? 1e-4 : 0; }
 

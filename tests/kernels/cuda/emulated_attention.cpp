@@ -15,10 +15,10 @@ AttentionResult emulated_attention(const AttentionControl& canonical, const at::
   result.lse = at::full({q.size(0), q.size(1), q.size(2)}, nan, q.options().dtype(at::kFloat));
   binding.set_outputs(result.o, result.lse);
   binding.set_probes(canonical.probes);
-  const Plan chosen = make_plan(binding.call(), caps);
+  EmulatedDevice device;
+  const Plan chosen = plan_for(binding.call(), caps, device);
   std::vector<char> memory(static_cast<size_t>(chosen.workspace.bytes) + 256, '\xff');
   char* const workspace = memory.data() + (256 - reinterpret_cast<uintptr_t>(memory.data()) % 256) % 256;
-  EmulatedDevice device;
   execute(binding.call(), chosen, canonical.blend_weight_map.empty(), workspace, device);
   for (const auto& probe : binding.probes()) result.probes.push_back(probe.result(result.lse));
   if (plan) *plan = chosen;

@@ -4,6 +4,7 @@
 #include "kernels/cuda/combine.h"
 #include "kernels/cuda/dispatch.h"
 #include "kernels/cuda/probe.h"
+#include "kernels/cuda/warpgroups.h"
 
 namespace attelier::kernels::cuda {
 namespace {
@@ -27,8 +28,25 @@ void EmulatedDevice::order_keys(const Arguments& a, int32_t* order, int32_t* cla
   emulator::run({.x = a.call.batches, .threads = kOrderThreads, .shared_bytes = kOrderSharedBytes}, [&] { cuda::order_keys(a, order, class_count); });
 }
 
+bool EmulatedDevice::takes_warpgroups(const Plan&, cpu::Element, const KeyBoxes& boxes) {
+  for (int s = 0; s < boxes.sources; ++s) {
+    maps_.k[s] = map_of(boxes.k[s]);
+    maps_.v[s] = map_of(boxes.v[s]);
+  }
+  return true;
+}
+
 void EmulatedDevice::attend(const Plan& plan, const Blocks& blocks, const Arguments& a) {
   const emulator::Grid grid{blocks.x, blocks.y, blocks.z, plan.tile.threads, plan.tile.shared_bytes};
+  if (plan.family == Family::kWarpgroup) {
+    with_warpgroup_width(plan.width, [&]<int W>(std::integral_constant<int, W>) {
+      const auto run = [&](const auto& kernel) { emulator::run(grid, [&] { kernel(a, maps_); }); };
+      const bool is_bfloat16 = a.call.element == cpu::Element::kBFloat16;
+      if (plan.listed) run(is_bfloat16 ? attend_in_warpgroups<BFloat16, W, true> : attend_in_warpgroups<Float16, W, true>);
+      else run(is_bfloat16 ? attend_in_warpgroups<BFloat16, W, false> : attend_in_warpgroups<Float16, W, false>);
+    });
+    return;
+  }
   with_variant(a.call.element, plan.width, plan.bundle,
                [&]<typename V>(V) { emulator::run(grid, [&] { Attend<typename V::Element, V::kWidth, V::kKind>(a).run(); }); });
 }

@@ -46,7 +46,8 @@ struct ParallelConvolutions : nn::Module {
     int64_t strides[3] = {1, 1, 1};
   };
   explicit ParallelConvolutions(const Sizes& s)
-      : conv1(s.in, s.first, 3, options(s, 0)), norm1(s.first), conv2(s.first, s.second, 3, options(s, 1)), norm2(s.second), conv3(s.second, s.out, 3, options(s, 2)) {
+      : conv1(s.in, s.first, 3, options(s, 0)), norm1(s.first), conv2(s.first, s.second, 3, options(s, 1)), norm2(s.second),
+        conv3(s.second, s.out, 3, options(s, 2)) {
     add("0", conv1);
     add("1", norm1);
     add("3", conv2);
@@ -104,9 +105,12 @@ struct WindowedAttention : nn::Module {
     if (kind == WindowKind::kLearned)
       add("", *(learned = std::make_unique<VsaAttention>(s.in, s.out, s.heads, s.window, style_of(config), identity)));
     else
-      add("", *(plain = std::make_unique<WindowAttention>(s.in, s.out, s.heads, s.window, qkv_bias, scale.value_or(1 / std::sqrt(static_cast<double>(s.out / s.heads))), config.relative_pos)));
+      add("", *(plain = std::make_unique<WindowAttention>(s.in, s.out, s.heads, s.window, qkv_bias,
+                                                          scale.value_or(1 / std::sqrt(static_cast<double>(s.out / s.heads))), config.relative_pos)));
   }
-  at::Tensor forward(const at::Tensor& x, const at::Tensor& addend, const WindowCall& call) const { return learned ? learned->forward(x, addend, call) : plain->forward(x, addend, call); }
+  at::Tensor forward(const at::Tensor& x, const at::Tensor& addend, const WindowCall& call) const {
+    return learned ? learned->forward(x, addend, call) : plain->forward(x, addend, call);
+  }
 
   std::unique_ptr<VsaAttention> learned;
   std::unique_ptr<WindowAttention> plain;
@@ -128,7 +132,8 @@ struct PositionEncoding : nn::Module {
 struct ReductionCell : nn::Module {
   ReductionCell(const ViTAEv2Stage& stage, const ViTAEv2Config& config)
       : pyramid(stage), convolutions(sizes(stage)), norm1(stage.pyramid_dims(), kReductionEpsilon),
-        attention({stage.pyramid_dims(), stage.token_dims, stage.rc_heads, config.rc_window()}, stage.rc_windows, config, stage.identity_windows, true, std::nullopt),
+        attention({stage.pyramid_dims(), stage.token_dims, stage.rc_heads, config.rc_window()}, stage.rc_windows, config, stage.identity_windows, true,
+                  std::nullopt),
         norm2(stage.token_dims, kReductionEpsilon), mlp(stage.token_dims, stage.token_dims) {
     const bool learned = stage.rc_windows == WindowKind::kLearned;
     add("PCM", convolutions);
@@ -169,12 +174,13 @@ struct ReductionCell : nn::Module {
 /// NormalCell: [B,h,w,C] -> the same.
 struct NormalCell : nn::Module {
   NormalCell(const ViTAEv2Stage& stage, const ViTAEv2Config& config)
-      : norm1(stage.token_dims, kNormalEpsilon),
-        attention({stage.token_dims, stage.token_dims, stage.nc_heads, config.window_size}, stage.nc_windows, config, stage.identity_windows, stage.qkv_bias, stage.qk_scale),
+      : norm1(stage.token_dims, kNormalEpsilon), attention({stage.token_dims, stage.token_dims, stage.nc_heads, config.window_size}, stage.nc_windows, config,
+                                                           stage.identity_windows, stage.qkv_bias, stage.qk_scale),
         norm2(stage.token_dims, kNormalEpsilon), mlp(stage.token_dims, stage.hidden_dims()),
         convolutions({stage.token_dims, stage.hidden_dims(), stage.token_dims, stage.token_dims, stage.nc_groups}) {
     add("norm1", norm1);
-    if (stage.nc_windows == WindowKind::kLearned && config.cpe) add("pos", *(position = std::make_unique<PositionEncoding>(stage.token_dims, config.window_size, config)));
+    if (stage.nc_windows == WindowKind::kLearned && config.cpe)
+      add("pos", *(position = std::make_unique<PositionEncoding>(stage.token_dims, config.window_size, config)));
     add("attn", attention);
     add("norm2", norm2);
     add("mlp", mlp);
@@ -216,7 +222,8 @@ at::Tensor rectangles(const LearnedWindows& windows, int64_t stride) {
   const at::Tensor across = centres(grid.columns, grid.width, grid.left).view({1, -1}).expand({grid.rows, grid.columns}).reshape({-1});
   const at::Tensor down = centres(grid.rows, grid.height, grid.top).view({-1, 1}).expand({grid.rows, grid.columns}).reshape({-1});
   const double pixels = static_cast<double>(stride);
-  const at::Tensor centre = (windows.offsets + at::stack({across, down}, 1) + 0.5) * pixels - 0.5, half = windows.scales * (static_cast<double>(grid.width) / 2 * pixels);
+  const at::Tensor centre = (windows.offsets + at::stack({across, down}, 1) + 0.5) * pixels - 0.5,
+                   half = windows.scales * (static_cast<double>(grid.width) / 2 * pixels);
   return at::cat({centre, half}, 3).to(at::kFloat);
 }
 
@@ -235,7 +242,8 @@ class ViTAEv2 : public Backbone {
     for (size_t i = 0; i < stages_.size(); ++i) {
       stride *= config_.stages[i].downsample_ratio;
       LearnedWindows windows;
-      const CellCall call{{[this](const auto&... arguments) { return forms().attend_regions(arguments...); }, with_records ? &windows : nullptr}, is_training()};
+      const CellCall call{{[this](const auto&... arguments) { return forms().attend_regions(arguments...); }, with_records ? &windows : nullptr},
+                          is_training()};
       at::Tensor x;
       const auto finish = [&](const std::string& cell) {
         context.check_stop();
@@ -278,8 +286,9 @@ class ViTAEv2 : public Backbone {
     smallest = (smallest + reduction - 1) / reduction * reduction;
     for (const int64_t side : {image.size(2), image.size(3)})
       if (side % reduction != 0 || side < smallest)
-        fail(ExitCode::kBadInput, "the picture of a ViTAEv2 has {} x {} pixels; both sides must be multiples of {} and at least {}: resize, crop or pad it first", image.size(3), image.size(2),
-             reduction, smallest);
+        fail(ExitCode::kBadInput,
+             "the picture of a ViTAEv2 has {} x {} pixels; both sides must be multiples of {} and at least {}: resize, crop or pad it first", image.size(3),
+             image.size(2), reduction, smallest);
     if (image.size(0) < 1) fail(ExitCode::kBadInput, "the batch of a ViTAEv2 is empty; give at least one picture");
   }
 
@@ -288,7 +297,8 @@ class ViTAEv2 : public Backbone {
     outputs.records.emplace_back("windows." + cell, rectangles(windows, stride));
     outputs.records.emplace_back("window_offsets." + cell, windows.raw_offsets.to(at::kFloat).contiguous());
     outputs.records.emplace_back("window_scales." + cell, windows.raw_scales.to(at::kFloat).contiguous());
-    outputs.records.emplace_back("window_grid." + cell, at::tensor({grid.rows, grid.columns, grid.width, grid.top, grid.left, stride, rows, columns}, at::kLong));
+    outputs.records.emplace_back("window_grid." + cell,
+                                 at::tensor({grid.rows, grid.columns, grid.width, grid.top, grid.left, stride, rows, columns}, at::kLong));
   }
 
   ViTAEv2Config config_;

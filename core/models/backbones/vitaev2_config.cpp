@@ -11,7 +11,8 @@ namespace {
 
 using Json = nlohmann::json;
 
-constexpr int64_t kMostStages = 8, kMostDepth = 1000, kMostChannels = 1 << 16, kMostHeads = 1024, kMostClasses = 1 << 20, kLargestWindow = 64, kLargestKernel = 31;
+constexpr int64_t kMostStages = 8, kMostDepth = 1000, kMostChannels = 1 << 16, kMostHeads = 1024, kMostClasses = 1 << 20, kLargestWindow = 64,
+                  kLargestKernel = 31;
 
 /// The arguments of the authors' named models (vitaev2_vsa/models.py).
 Json variant(std::string_view name, std::vector<std::string>& errors) {
@@ -20,15 +21,28 @@ Json variant(std::string_view name, std::vector<std::string>& errors) {
     int64_t width, head_width, depth, window;
     bool wide;
   };
-  constexpr std::array kVariants = {Variant{"ViTAEv2_VSA_S", 64, 32, 8, 7, false}, Variant{"ViTAEv2_VSA_widePCM_S", 64, 32, 8, 7, true}, Variant{"ViTAEv2_VSA_widePCM_48M", 96, 32, 11, 7, true},
-                                    Variant{"ViTAEv2_VSA_widePCM_B", 128, 32, 12, 7, true}, Variant{"ViTAEv2_VSA_widePCM_B_ws12", 128, 32, 12, 12, true}};
+  constexpr std::array kVariants = {Variant{"ViTAEv2_VSA_S", 64, 32, 8, 7, false}, Variant{"ViTAEv2_VSA_widePCM_S", 64, 32, 8, 7, true},
+                                    Variant{"ViTAEv2_VSA_widePCM_48M", 96, 32, 11, 7, true}, Variant{"ViTAEv2_VSA_widePCM_B", 128, 32, 12, 7, true},
+                                    Variant{"ViTAEv2_VSA_widePCM_B_ws12", 128, 32, 12, 12, true}};
   for (const Variant& v : kVariants) {
     if (v.name != name) continue;
     const int64_t heads = v.width / v.head_width;
     const Json tokens = {v.width, 2 * v.width, 4 * v.width, 8 * v.width}, all_heads = {heads, 2 * heads, 4 * heads, 8 * heads};
-    return {{"stages", 4}, {"embed_dims", {v.width, v.width, 2 * v.width, 4 * v.width}}, {"token_dims", tokens}, {"wide_pcm", v.wide}, {"downsample_ratios", {4, 2, 2, 2}},
-            {"NC_depth", {2, 2, v.depth, 2}}, {"NC_heads", all_heads}, {"RC_heads", v.wide ? all_heads : Json{2, 2, 4, 8}}, {"mlp_ratio", 4.0}, {"NC_group", {1, 32, 64, 128}},
-            {"RC_group", {1, 16, 32, 64}}, {"RC_tokens_type", "VSA"}, {"NC_tokens_type", "VSA"}, {"window_size", v.window}, {"cpe", true}};
+    return {{"stages", 4},
+            {"embed_dims", {v.width, v.width, 2 * v.width, 4 * v.width}},
+            {"token_dims", tokens},
+            {"wide_pcm", v.wide},
+            {"downsample_ratios", {4, 2, 2, 2}},
+            {"NC_depth", {2, 2, v.depth, 2}},
+            {"NC_heads", all_heads},
+            {"RC_heads", v.wide ? all_heads : Json{2, 2, 4, 8}},
+            {"mlp_ratio", 4.0},
+            {"NC_group", {1, 32, 64, 128}},
+            {"RC_group", {1, 16, 32, 64}},
+            {"RC_tokens_type", "VSA"},
+            {"NC_tokens_type", "VSA"},
+            {"window_size", v.window},
+            {"cpe", true}};
   }
   std::vector<std::string_view> names;
   for (const Variant& v : kVariants) names.push_back(v.name);
@@ -41,10 +55,33 @@ class Arguments {
  public:
   explicit Arguments(const Json& config) {
     // The defaults of the authors' constructor.
-    json_ = {{"in_chans", 3}, {"stages", 4}, {"embed_dims", 64}, {"wide_pcm", true}, {"token_dims", 64}, {"downsample_ratios", {4, 2, 2, 2}}, {"kernel_size", {7, 3, 3, 3}}, {"RC_heads", 1},
-             {"NC_heads", 4}, {"dilations", {{1, 2, 3, 4}, {1, 2, 3}, {1, 2}, {1, 2}}}, {"RC_op", "cat"}, {"RC_tokens_type", "VSA"}, {"NC_tokens_type", "VSA"}, {"RC_group", 1},
-             {"NC_group", {1, 32, 64, 64}}, {"NC_depth", {2, 2, 6, 2}}, {"mlp_ratio", 4.0}, {"qkv_bias", true}, {"qk_scale", nullptr}, {"num_classes", 1000}, {"img_size", 224}, {"window_size", 7},
-             {"relative_pos", false}, {"cpe", false}, {"detection", false}, {"identity_windows", false}, {"skip_cpe", false}};
+    json_ = {{"in_chans", 3},
+             {"stages", 4},
+             {"embed_dims", 64},
+             {"wide_pcm", true},
+             {"token_dims", 64},
+             {"downsample_ratios", {4, 2, 2, 2}},
+             {"kernel_size", {7, 3, 3, 3}},
+             {"RC_heads", 1},
+             {"NC_heads", 4},
+             {"dilations", {{1, 2, 3, 4}, {1, 2, 3}, {1, 2}, {1, 2}}},
+             {"RC_op", "cat"},
+             {"RC_tokens_type", "VSA"},
+             {"NC_tokens_type", "VSA"},
+             {"RC_group", 1},
+             {"NC_group", {1, 32, 64, 64}},
+             {"NC_depth", {2, 2, 6, 2}},
+             {"mlp_ratio", 4.0},
+             {"qkv_bias", true},
+             {"qk_scale", nullptr},
+             {"num_classes", 1000},
+             {"img_size", 224},
+             {"window_size", 7},
+             {"relative_pos", false},
+             {"cpe", false},
+             {"detection", false},
+             {"identity_windows", false},
+             {"skip_cpe", false}};
     if (!config.is_object()) fail(ExitCode::kModel, "the config of a ViTAEv2 is no object; it must be {{\"architecture\": \"vitaev2_vsa\", ...}}");
     if (config.value("detection", Json()) == true) json_["wide_pcm"] = false;
     if (const auto name = config.find("variant"); name != config.end()) json_.update(variant(name->is_string() ? name->get<std::string>() : "", errors));
@@ -100,7 +137,9 @@ class Arguments {
 
 ViTAEv2Stage read_stage(Arguments& arguments, int64_t i, int64_t stages, int64_t in_channels) {
   const auto named = [&](const char* key) { return fmt::format("{}[{}]", key, i); };
-  const auto whole = [&](const char* key, int64_t lowest, int64_t highest) { return arguments.whole(arguments.of_stage(key, i, stages), named(key), lowest, highest); };
+  const auto whole = [&](const char* key, int64_t lowest, int64_t highest) {
+    return arguments.whole(arguments.of_stage(key, i, stages), named(key), lowest, highest);
+  };
   ViTAEv2Stage stage;
   stage.in_channels = in_channels;
   stage.embed_dims = whole("embed_dims", 1, kMostChannels);
@@ -142,10 +181,12 @@ ViTAEv2Stage read_stage(Arguments& arguments, int64_t i, int64_t stages, int64_t
   divides(stage.rc_groups, in_channels, "RC_group", "channels before the stage");
   divides(stage.rc_groups, stage.convolution_dims(), "RC_group", "hidden channels of the convolutions");
   divides(stage.rc_groups, stage.token_dims, "RC_group", "token dims");
-  if ((stage.downsample_ratio & (stage.downsample_ratio - 1)) != 0) arguments.complain("\"{}\" is {}; allowed are 2, 4 and 8", named("downsample_ratios"), stage.downsample_ratio);
+  if ((stage.downsample_ratio & (stage.downsample_ratio - 1)) != 0)
+    arguments.complain("\"{}\" is {}; allowed are 2, 4 and 8", named("downsample_ratios"), stage.downsample_ratio);
   for (const int64_t dilation : stage.dilations)
     if ((stage.kernel_size - 1) * dilation + 1 < stage.downsample_ratio)
-      arguments.complain("\"{}\" is {}, which with a dilation of {} skips pixels at a stride of {}; take a larger kernel", named("kernel_size"), stage.kernel_size, dilation, stage.downsample_ratio);
+      arguments.complain("\"{}\" is {}, which with a dilation of {} skips pixels at a stride of {}; take a larger kernel", named("kernel_size"),
+                         stage.kernel_size, dilation, stage.downsample_ratio);
   return stage;
 }
 
@@ -161,17 +202,22 @@ double ViTAEv2Config::multiply_adds(int64_t height, int64_t width) const {
   double sum = 0;
   const auto attention = [&](double in, double out, int64_t heads, int64_t window, WindowKind kind, int64_t rows, int64_t columns) {
     const kernels::RegionGrid grid = kernels::regions_over(rows, columns, window, window);
-    const double cells = static_cast<double>(rows * columns), padded = static_cast<double>(grid.regions() * grid.cells()), regions = static_cast<double>(grid.regions());
+    const double cells = static_cast<double>(rows * columns), padded = static_cast<double>(grid.regions() * grid.cells()),
+                 regions = static_cast<double>(grid.regions());
     const bool learned = kind == WindowKind::kLearned;
     const int64_t kernel = learned && cpe && !skip_cpe ? cpe_kernel(window) : 0;
-    sum += cells * in * static_cast<double>(kernel * kernel) + (learned ? cells : padded) * in * 3 * out + cells * out * out + 2 * padded * static_cast<double>(grid.cells()) * out;
+    sum += cells * in * static_cast<double>(kernel * kernel) + (learned ? cells : padded) * in * 3 * out + cells * out * out +
+           2 * padded * static_cast<double>(grid.cells()) * out;
     if (learned) sum += regions * in * static_cast<double>(4 * heads);
   };
-  const auto convolution = [&](int64_t cells, int64_t in, int64_t out, int64_t groups) { sum += 9 * static_cast<double>(cells) * static_cast<double>(in / groups) * static_cast<double>(out); };
+  const auto convolution = [&](int64_t cells, int64_t in, int64_t out, int64_t groups) {
+    sum += 9 * static_cast<double>(cells) * static_cast<double>(in / groups) * static_cast<double>(out);
+  };
   for (const ViTAEv2Stage& stage : stages) {
     const int64_t rows = height / stage.downsample_ratio, columns = width / stage.downsample_ratio, hidden = stage.convolution_dims();
     const double cells = static_cast<double>(rows * columns), tokens = static_cast<double>(stage.token_dims);
-    sum += cells * static_cast<double>(stage.in_channels * stage.embed_dims * stage.kernel_size * stage.kernel_size) * static_cast<double>(stage.dilations.size());
+    sum +=
+        cells * static_cast<double>(stage.in_channels * stage.embed_dims * stage.kernel_size * stage.kernel_size) * static_cast<double>(stage.dilations.size());
     attention(static_cast<double>(stage.pyramid_dims()), tokens, stage.rc_heads, rc_window(), stage.rc_windows, rows, columns);
     int64_t across = stage.downsample_ratio, channels = stage.in_channels;
     for (size_t i = 0; i < 3; ++i) {

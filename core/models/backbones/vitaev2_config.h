@@ -13,9 +13,9 @@ namespace attelier {
 enum class WindowKind { kPlain, kLearned };
 
 struct ViTAEv2Stage {
-  int64_t in_channels = 3;   // of the map before it
-  int64_t embed_dims = 64;   // of each dilated convolution
-  int64_t token_dims = 64;   // of the stage's tokens
+  int64_t in_channels = 3;  // of the map before it
+  int64_t embed_dims = 64;  // of each dilated convolution
+  int64_t token_dims = 64;  // of the stage's tokens
   int64_t downsample_ratio = 4, kernel_size = 7;
   std::vector<int64_t> dilations;
   bool concatenates = true;  // RC_op "cat"; "sum" otherwise
@@ -23,9 +23,9 @@ struct ViTAEv2Stage {
   int64_t rc_heads = 1, nc_heads = 1, rc_groups = 1, nc_groups = 1, nc_depth = 0;
   WindowKind rc_windows = WindowKind::kLearned, nc_windows = WindowKind::kLearned;
   double mlp_ratio = 4;
-  bool qkv_bias = true;             // of plain windows in normal cells; all other qkv have one
-  std::optional<double> qk_scale;   // likewise
-  bool identity_windows = false;    // learned windows stay where plain ones are (offsets and scales of 0)
+  bool qkv_bias = true;            // of plain windows in normal cells; all other qkv have one
+  std::optional<double> qk_scale;  // likewise
+  bool identity_windows = false;   // learned windows stay where plain ones are (offsets and scales of 0)
 
   /// Of normal cells' mlp and first parallel convolution.
   int64_t hidden_dims() const { return static_cast<int64_t>(static_cast<double>(token_dims) * mlp_ratio); }
@@ -37,13 +37,13 @@ struct ViTAEv2Stage {
 
 struct ViTAEv2Config {
   std::vector<ViTAEv2Stage> stages;
-  int64_t num_classes = 1000;      // 0: no head
-  int64_t img_size = 224;          // what it was made for; other sizes work too
+  int64_t num_classes = 1000;  // 0: no head
+  int64_t img_size = 224;      // what it was made for; other sizes work too
   int64_t window_size = 7;
-  bool relative_pos = false;       // a table of relative positions for plain windows; learned ones always have it
-  bool cpe = false;                // learned windows: a depthwise convolution before the attention
-  bool skip_cpe = false;           // loaded, but not applied
-  bool detection = false;          // the authors' second implementation, of object detection
+  bool relative_pos = false;  // a table of relative positions for plain windows; learned ones always have it
+  bool cpe = false;           // learned windows: a depthwise convolution before the attention
+  bool skip_cpe = false;      // loaded, but not applied
+  bool detection = false;     // the authors' second implementation, of object detection
 
   /// The factor between the picture and the last stage's map; sides of pictures must be its multiples.
   int64_t reduction() const;

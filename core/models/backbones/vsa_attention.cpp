@@ -20,7 +20,9 @@ at::Tensor pair_bias(const at::Tensor& table, int64_t window) {
   return table.index_select(0, index.reshape({-1})).view({count, count, -1}).permute({2, 0, 1}).contiguous();
 }
 
-at::Tensor random_table(const nn::Parameter& table, at::Generator& generator) { return at::empty(table.shape, at::kFloat).normal_(0, kTableDeviation, generator); }
+at::Tensor random_table(const nn::Parameter& table, at::Generator& generator) {
+  return at::empty(table.shape, at::kFloat).normal_(0, kTableDeviation, generator);
+}
 
 /// Queries, keys or values as maps [B,heads,h,w,D], views of the projection [B,h,w,3*C].
 at::Tensor part(const at::Tensor& qkv, int64_t which, int64_t heads) {
@@ -55,8 +57,8 @@ at::Tensor VsaAttention::Regression::forward(const at::Tensor& pooled) const {
 }
 
 VsaAttention::VsaAttention(int64_t in, int64_t out, int64_t heads, int64_t window, VsaStyle style, bool identity)
-    : heads_(heads), window_(window), scale_(1 / std::sqrt(static_cast<double>(in / heads))), style_(style), identity_(identity), qkv_(in, 3 * out, 1), proj_(out, out, 1),
-      offsets_(in, 2 * heads), scales_(in, 2 * heads) {
+    : heads_(heads), window_(window), scale_(1 / std::sqrt(static_cast<double>(in / heads))), style_(style), identity_(identity), qkv_(in, 3 * out, 1),
+      proj_(out, out, 1), offsets_(in, 2 * heads), scales_(in, 2 * heads) {
   table_.shape = {(2 * window - 1) * (2 * window - 1), heads};
   add("relative_position_bias_table", table_);
   add("sampling_offsets.2", offsets_);
@@ -82,7 +84,9 @@ LearnedWindows VsaAttention::find_windows(const at::Tensor& x) const {
     return windows;
   }
   if (rows < window_ || columns < window_)
-    fail(ExitCode::kBadInput, "an attention with learned windows of {0} x {0} cells has a map of {1} x {2} cells; both sides must hold a window: take a larger picture, or a model with smaller windows",
+    fail(ExitCode::kBadInput,
+         "an attention with learned windows of {0} x {0} cells has a map of {1} x {2} cells; both sides must hold a window: take a larger picture, or a model "
+         "with smaller windows",
          window_, rows, columns);
   // The average of a window counts what lies beyond the map as zeros.
   const at::Tensor pooled = at::avg_pool2d(as_map(x), {window_, window_}, {window_, window_}, {grid.top, grid.left}, true, true, window_ * window_);
@@ -94,7 +98,8 @@ LearnedWindows VsaAttention::find_windows(const at::Tensor& x) const {
   const auto unit = [&](int64_t windows_along, int64_t divisor) { return static_cast<double>(windows_along * window_ - 1) / static_cast<double>(2 * divisor); };
   const int64_t down = rows / window_, across = columns / window_;
   const bool swapped = style_ == VsaStyle::kDetection;
-  windows.offsets = windows.raw_offsets * at::tensor({unit(grid.columns, swapped ? down : across), unit(grid.rows, swapped ? across : down)}, windows.raw_offsets.options());
+  windows.offsets =
+      windows.raw_offsets * at::tensor({unit(grid.columns, swapped ? down : across), unit(grid.rows, swapped ? across : down)}, windows.raw_offsets.options());
   windows.scales = windows.raw_scales + 1;
   return windows;
 }
@@ -103,8 +108,10 @@ at::Tensor VsaAttention::forward(const at::Tensor& x, const at::Tensor& addend, 
   const LearnedWindows found = find_windows(x);
   kernels::RegionAttention attention;
   attention.grid = found.grid;
-  if (identity_) attention.index = own_regions(found.grid, x.device());
-  else attention.points = kernels::window_points(found.grid, found.offsets, found.scales);
+  if (identity_)
+    attention.index = own_regions(found.grid, x.device());
+  else
+    attention.points = kernels::window_points(found.grid, found.offsets, found.scales);
   attention.scale = scale_;
   attention.pair_bias = pair_bias(table_.value, window_);
   const at::Tensor o = attend_windows(call, as_rows(qkv_.forward(as_map(x))), heads_, attention);
@@ -127,7 +134,8 @@ void WindowAttention::initialise_own(at::Generator& generator) {
 }
 
 at::Tensor WindowAttention::forward(const at::Tensor& x, const at::Tensor& addend, const WindowCall& call) const {
-  const int64_t rows = x.size(1), columns = x.size(2), more_rows = missing_cells(rows, window_), more_columns = missing_cells(columns, window_), top = more_rows / 2, left = more_columns / 2;
+  const int64_t rows = x.size(1), columns = x.size(2), more_rows = missing_cells(rows, window_), more_columns = missing_cells(columns, window_),
+                top = more_rows / 2, left = more_columns / 2;
   const at::Tensor padded = more_rows + more_columns == 0 ? x : at::constant_pad_nd(x, {0, 0, left, more_columns - left, top, more_rows - top});
   kernels::RegionAttention attention;
   attention.grid = kernels::regions_over(padded.size(1), padded.size(2), window_, window_);

@@ -21,7 +21,8 @@ struct LearnedWindows {
 
 /// What the attentions of one forward pass share.
 struct WindowCall {
-  std::function<at::Tensor(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v, const kernels::RegionAttention& attention)> attend = kernels::attend_regions;
+  std::function<at::Tensor(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v, const kernels::RegionAttention& attention)> attend =
+      kernels::attend_regions;
   LearnedWindows* windows = nullptr;  // filled by attentions with learned windows
 };
 

@@ -42,9 +42,12 @@ void check_case(Backbone& model, const std::string& name, const std::string& tit
   for (const auto& [what, expected] : fixture.out) {
     SCOPED_TRACE(name + " " + title + " " + what);
     at::Tensor actual;
-    if (what == "logits") actual = outputs.logits;
-    else if (what.starts_with("features.")) actual = outputs.features.at(std::stoul(what.substr(9)));
-    else actual = record(outputs, what);
+    if (what == "logits")
+      actual = outputs.logits;
+    else if (what.starts_with("features."))
+      actual = outputs.features.at(std::stoul(what.substr(9)));
+    else
+      actual = record(outputs, what);
     ASSERT_TRUE(actual.defined());
     EXPECT_TRUE(close(actual, expected, 2e-5));
   }
@@ -52,7 +55,8 @@ void check_case(Backbone& model, const std::string& name, const std::string& tit
 
 // One of the files is as the authors' training leaves it; what counts in it is the moving average.
 TEST_F(ViTAEv2Test, MatchesThePlainImplementation) {
-  for (const auto& [name, titles] : std::map<std::string, std::vector<std::string>>{{"narrow", {"even", "padded"}}, {"wide", {"padded"}}, {"detection", {"wide"}}, {"plain", {"even", "padded"}}, {"mixed", {"padded"}}})
+  for (const auto& [name, titles] : std::map<std::string, std::vector<std::string>>{
+           {"narrow", {"even", "padded"}}, {"wide", {"padded"}}, {"detection", {"wide"}}, {"plain", {"even", "padded"}}, {"mixed", {"padded"}}})
     for (const std::string& title : titles) {
       const std::filesystem::path folder = fixture_folder(folder_of(name)), authors_file = folder / "checkpoint.pth.tar";
       const std::unique_ptr<Backbone> prepared = load_backbone(std::filesystem::exists(authors_file) ? authors_file : folder, at::kCPU, at::kFloat);
@@ -80,12 +84,14 @@ TEST_F(ViTAEv2Test, RectanglesAreInPixels) {
       if (!what.starts_with("windows.")) continue;
       ++cells;
       const std::string cell = what.substr(8);
-      const at::Tensor offsets = record(outputs, "window_offsets." + cell), scales = record(outputs, "window_scales." + cell), grid = record(outputs, "window_grid." + cell);
+      const at::Tensor offsets = record(outputs, "window_offsets." + cell), scales = record(outputs, "window_scales." + cell),
+                       grid = record(outputs, "window_grid." + cell);
       const auto number = [&](int64_t i) { return grid[i].item<int64_t>(); };
       const int64_t size = number(2), stride = number(5);
       ASSERT_EQ(windows.sizes(), (std::vector<int64_t>{image.size(0), offsets.size(1), number(0) * number(1), 4}));
       for (int64_t axis = 0; axis < 2; ++axis) {
-        const int64_t cells_along = image.size(3 - axis) / stride, cells_across = image.size(2 + axis) / stride, count = number(1 - axis), before = number(4 - axis);
+        const int64_t cells_along = image.size(3 - axis) / stride, cells_across = image.size(2 + axis) / stride, count = number(1 - axis),
+                      before = number(4 - axis);
         const double divisor = static_cast<double>((detection ? cells_across : cells_along) / size), middle = static_cast<double>(size - 1) / 2;
         for (int64_t g = 0; g < windows.size(2); ++g) {
           const int64_t place = axis == 0 ? g % number(1) : g / number(1);
@@ -108,8 +114,9 @@ TEST_F(ViTAEv2Test, SizesAreThoseOfThePaper) {
     size_t tensors;
     double multiply_adds;
   };
-  for (const Expected& e : {Expected{"ViTAEv2_VSA_S", 19'773'300, 672, 5.73e9}, Expected{"ViTAEv2_VSA_widePCM_S", 20'342'442, 672, 6.29e9}, Expected{"ViTAEv2_VSA_widePCM_48M", 51'089'119, 780, 15.04e9},
-                            Expected{"ViTAEv2_VSA_widePCM_B", 93'711'532, 816, 27.13e9}, Expected{"ViTAEv2_VSA_widePCM_B_ws12", 93'833'932, 816, 28.8e9}}) {
+  for (const Expected& e : {Expected{"ViTAEv2_VSA_S", 19'773'300, 672, 5.73e9}, Expected{"ViTAEv2_VSA_widePCM_S", 20'342'442, 672, 6.29e9},
+                            Expected{"ViTAEv2_VSA_widePCM_48M", 51'089'119, 780, 15.04e9}, Expected{"ViTAEv2_VSA_widePCM_B", 93'711'532, 816, 27.13e9},
+                            Expected{"ViTAEv2_VSA_widePCM_B_ws12", 93'833'932, 816, 28.8e9}}) {
     const std::unique_ptr<Backbone> model = make_vitaev2({{"variant", e.variant}});
     int64_t parameters = 0;
     size_t tensors = 0;
@@ -163,8 +170,22 @@ void check_gradients(const Json& config) {
 }
 
 TEST_F(ViTAEv2Test, GradientsAreRight) {
-  const Json tiny = {{"architecture", "vitaev2_vsa"}, {"stages", 1}, {"embed_dims", 2}, {"token_dims", {4}}, {"downsample_ratios", {4}}, {"kernel_size", {5}}, {"dilations", {{1, 2}}}, {"NC_depth", {1}}, {"NC_heads", 2}, {"RC_heads", 2}, {"NC_group", 2},
-                     {"RC_group", 1}, {"mlp_ratio", 2.0}, {"window_size", 2}, {"num_classes", 3}, {"cpe", true}};
+  const Json tiny = {{"architecture", "vitaev2_vsa"},
+                     {"stages", 1},
+                     {"embed_dims", 2},
+                     {"token_dims", {4}},
+                     {"downsample_ratios", {4}},
+                     {"kernel_size", {5}},
+                     {"dilations", {{1, 2}}},
+                     {"NC_depth", {1}},
+                     {"NC_heads", 2},
+                     {"RC_heads", 2},
+                     {"NC_group", 2},
+                     {"RC_group", 1},
+                     {"mlp_ratio", 2.0},
+                     {"window_size", 2},
+                     {"num_classes", 3},
+                     {"cpe", true}};
   check_gradients(tiny);
   Json detection = tiny;
   detection["detection"] = true;
@@ -188,14 +209,23 @@ TEST_F(ViTAEv2Test, TrainingUsesTheStatisticsOfTheBatch) {
 }
 
 TEST_F(ViTAEv2Test, AWrongCheckpointListsAllWrongTensors) {
-  const std::string text = message_of(ExitCode::kModel, [] { model_of("plain", {{"NC_heads", {2, 2}}, {"kernel_size", {5, 3}}, {"num_classes", 7}, {"relative_pos", true}}); });
-  for (const char* part : {"layers.0.RC.PRM.convs.3.0.weight", "head.weight", "head.bias", "missing (4)", "wrong shape (6)", "layers.1.NC.0.attn.relative_position_bias_table"})
+  const std::string text = message_of(ExitCode::kModel, [] {
+    model_of("plain", {{"NC_heads", {2, 2}}, {"kernel_size", {5, 3}}, {"num_classes", 7}, {"relative_pos", true}});
+  });
+  for (const char* part :
+       {"layers.0.RC.PRM.convs.3.0.weight", "head.weight", "head.bias", "missing (4)", "wrong shape (6)", "layers.1.NC.0.attn.relative_position_bias_table"})
     EXPECT_TRUE(contains(text, part));
 }
 
 TEST_F(ViTAEv2Test, ImpossibleConfigsAreRefusedWithAllComplaints) {
   const std::string text = message_of(ExitCode::kModel, [] {
-    make_vitaev2({{"token_dims", {64, 128}}, {"RC_tokens_type", "performer"}, {"window_size", 1}, {"NC_heads", 5}, {"downsample_ratios", {3, 2, 2, 2}}, {"NC_depth", "many"}, {"kernel_size", {2, 1, 3, 3}}});
+    make_vitaev2({{"token_dims", {64, 128}},
+                  {"RC_tokens_type", "performer"},
+                  {"window_size", 1},
+                  {"NC_heads", 5},
+                  {"downsample_ratios", {3, 2, 2, 2}},
+                  {"NC_depth", "many"},
+                  {"kernel_size", {2, 1, 3, 3}}});
   });
   for (const char* part : {"token_dims", "performer", "window_size", "NC_heads", "downsample_ratios", "many", "kernel_size"}) EXPECT_TRUE(contains(text, part));
   EXPECT_TRUE(contains(message_of(ExitCode::kModel, [] { make_vitaev2({{"variant", "ViTAEv2_VSA_L"}}); }), "ViTAEv2_VSA_widePCM_B_ws12"));
@@ -203,8 +233,13 @@ TEST_F(ViTAEv2Test, ImpossibleConfigsAreRefusedWithAllComplaints) {
 
 TEST_F(ViTAEv2Test, ImpossiblePicturesAreRefused) {
   const std::unique_ptr<Backbone> model = model_of("mixed");  // multiples of 8, at least 24
-  for (const auto& [shape, part] : std::vector<std::pair<std::vector<int64_t>, std::string>>{{{1, 3, 23, 24}, "multiples of 8"}, {{1, 3, 24, 16}, "at least 24"}, {{1, 1, 24, 24}, "[B,3,H,W]"},
-                                                                                             {{3, 24, 24}, "[B,3,H,W]"}, {{0, 3, 24, 24}, "empty"}, {{1, 3, 1, 1}, "1 x 1"}, {{1, 3, 0, 0}, "0 x 0"}}) {
+  for (const auto& [shape, part] : std::vector<std::pair<std::vector<int64_t>, std::string>>{{{1, 3, 23, 24}, "multiples of 8"},
+                                                                                             {{1, 3, 24, 16}, "at least 24"},
+                                                                                             {{1, 1, 24, 24}, "[B,3,H,W]"},
+                                                                                             {{3, 24, 24}, "[B,3,H,W]"},
+                                                                                             {{0, 3, 24, 24}, "empty"},
+                                                                                             {{1, 3, 1, 1}, "1 x 1"},
+                                                                                             {{1, 3, 0, 0}, "0 x 0"}}) {
     EXPECT_TRUE(contains(message_of(ExitCode::kBadInput, [&, &sizes = shape] { model->forward(at::zeros(sizes), {}); }), part));
   }
 }

@@ -14,7 +14,8 @@ at::Tensor draw(at::IntArrayRef shape, uint64_t seed) { return at::randn(shape, 
 
 /// An attention whose parameters a test can set.
 struct Subject {
-  explicit Subject(VsaStyle style = VsaStyle::kClassification, bool identity = false, int64_t in = kIn) : attention(in, kOut, kHeads, kWindow, style, identity) {
+  explicit Subject(VsaStyle style = VsaStyle::kClassification, bool identity = false, int64_t in = kIn)
+      : attention(in, kOut, kHeads, kWindow, style, identity) {
     attention.initialise(make_generator(5));
     value("relative_position_bias_table") = draw({(2 * kWindow - 1) * (2 * kWindow - 1), kHeads}, 6);
   }
@@ -100,7 +101,8 @@ TEST_F(VsaAttentionTest, OffsetsOfAWindowSeeTheNextOneAndZerosBeyondTheMap) {
         const int64_t entry = (q / 3 - k / 3 + kWindow - 1) * (2 * kWindow - 1) + q % 3 - k % 3 + kWindow - 1;
         next.pair_bias.select(1, q).select(1, k).copy_(subject.value("relative_position_bias_table").select(0, entry));
       }
-    at::Tensor expected = kernels::attend_regions(subject.projected(x, 0), subject.projected(x, 1), subject.projected(x, 2), next).permute({0, 2, 3, 1, 4}).flatten(3).clone();
+    at::Tensor expected =
+        kernels::attend_regions(subject.projected(x, 0), subject.projected(x, 1), subject.projected(x, 2), next).permute({0, 2, 3, 1, 4}).flatten(3).clone();
     along_x ? expected.slice(2, 9).zero_() : expected.slice(1, 3).zero_();
     EXPECT_LT((y - expected).abs().max().item<double>(), 1e-5) << (along_x ? "x" : "y");
   }

@@ -5,6 +5,7 @@
 
 #include "core/base/error.h"
 #include "core/media/image.h"
+#include "core/media/resample.h"
 #include "kernels/parallel.h"
 
 namespace attelier {
@@ -20,6 +21,29 @@ double sinc(double x) {
 
 double lanczos3(double x) { return x >= -3 && x < 3 ? sinc(x) * sinc(x / 3) : 0; }
 
+double triangle(double x) { return std::max(0.0, 1 - std::abs(x)); }
+
+double cubic(double x) {
+  constexpr double a = -0.5;
+  x = std::abs(x);
+  if (x < 1) return ((a + 2) * x - (a + 3)) * x * x + 1;
+  return x < 2 ? (((x - 5) * x + 8) * x - 4) * a : 0;
+}
+
+struct Kernel {
+  double (*weight)(double);
+  double support;
+};
+
+Kernel kernel_of(Resampling resampling) {
+  switch (resampling) {
+    case Resampling::kBilinear: return {triangle, 1};
+    case Resampling::kBicubic: return {cubic, 2};
+    case Resampling::kLanczos: return {lanczos3, 3};
+  }
+  return {lanczos3, 3};
+}
+
 // The weights of each output position: taps of output i are weights[i * taps ...] for inputs first[i] ... first[i] + count[i] - 1.
 struct Filter {
   int64_t taps = 0;
@@ -27,10 +51,10 @@ struct Filter {
   std::vector<int32_t> weights;
 };
 
-Filter make_filter(int64_t in, int64_t out) {
+Filter make_filter(int64_t in, int64_t out, const Kernel& kernel) {
   const double scale = static_cast<double>(in) / static_cast<double>(out);
   const double filter_scale = std::max(scale, 1.0);
-  const double support = 3 * filter_scale;
+  const double support = kernel.support * filter_scale;
   Filter filter;
   filter.taps = static_cast<int64_t>(std::ceil(support)) * 2 + 1;
   filter.first.resize(static_cast<size_t>(out));
@@ -44,7 +68,7 @@ Filter make_filter(int64_t in, int64_t out) {
     const int64_t count = std::min<int64_t>(static_cast<int64_t>(centre + support + 0.5), in) - first;
     double sum = 0;
     for (int64_t x = 0; x < count; ++x) {
-      const double weight = lanczos3((static_cast<double>(x + first) - centre + 0.5) * inverse);
+      const double weight = kernel.weight((static_cast<double>(x + first) - centre + 0.5) * inverse);
       row[static_cast<size_t>(x)] = weight;
       sum += weight;
     }
@@ -124,18 +148,21 @@ void divide_by_alpha(Image& image) {
 
 }  // namespace
 
-Image resize_lanczos(const Image& image, int64_t width, int64_t height) {
+Image resize_lanczos(const Image& image, int64_t width, int64_t height) { return resize(image, width, height, Resampling::kLanczos); }
+
+Image resize(const Image& image, int64_t width, int64_t height, Resampling resampling) {
   constexpr int64_t kMaximumSide = 65536;
   if (width < 1 || height < 1 || width > kMaximumSide || height > kMaximumSide) {
     fail(ExitCode::kBadInput, "a picture cannot be resized to {}x{}; sides from 1 to {} are allowed", width, height, kMaximumSide);
   }
   if (image.width < 1 || image.height < 1) fail(ExitCode::kBadInput, "an empty picture cannot be resized");
   if (width == image.width && height == image.height) return image;
+  const Kernel kernel = kernel_of(resampling);
   Image current = image;
   if (current.channels == 4) multiply_by_alpha(current);
   if (width != current.width) {
     Image next = empty_like(current, width, current.height);
-    const Filter filter = make_filter(current.width, width);
+    const Filter filter = make_filter(current.width, width, kernel);
     if (current.channels == 1) resize_rows<1>(current, filter, next);
     if (current.channels == 3) resize_rows<3>(current, filter, next);
     if (current.channels == 4) resize_rows<4>(current, filter, next);
@@ -143,7 +170,7 @@ Image resize_lanczos(const Image& image, int64_t width, int64_t height) {
   }
   if (height != current.height) {
     Image next = empty_like(current, width, height);
-    resize_columns(current, make_filter(current.height, height), next);
+    resize_columns(current, make_filter(current.height, height, kernel), next);
     current = std::move(next);
   }
   if (current.channels == 4) divide_by_alpha(current);

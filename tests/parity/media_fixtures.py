@@ -4,8 +4,8 @@ Pinned: Pillow 13.0.0, numpy from torch 2.11.0's environment.
 
     python tests/parity/media_fixtures.py
 
-writes tests/parity/fixtures/media/{resize,files,texts}.json; all bytes are hexadecimal.
-resize: cases {from: [w, h, c], to: [w, h], pixels}: Image.resize(LANCZOS) of `pattern(w, h, c)`.
+writes tests/parity/fixtures/media/{resize,resample,files,texts}.json; all bytes are hexadecimal.
+resize: cases {from: [w, h, c], to: [w, h], pixels}: Image.resize(LANCZOS) of `pattern(w, h, c)`; resample: the same with {filter: "bilinear" | "bicubic"}.
 files: cases {name, bytes, size: [w, h, c], pixels} with the EXIF orientation applied, or {name, bytes, error: true}.
 texts: cases {name, bytes, texts}.
 """
@@ -51,6 +51,18 @@ def resize_cases():
         for channels in (1, 3, 4):
             result = image(pattern(width, height, channels)).resize(to, Image.LANCZOS)
             cases.append({"from": [width, height, channels], "to": list(to), "pixels": result.tobytes().hex()})
+    return cases
+
+
+def resample_cases():
+    shapes = [((1, 1), (3, 2)), ((31, 17), (8, 8)), ((8, 8), (13, 17)), ((40, 27), (39, 12)), ((5, 5), (5, 6))]
+    cases = []
+    for name, kind in (("bilinear", Image.BILINEAR), ("bicubic", Image.BICUBIC)):
+        for (width, height), to in shapes:
+            for channels in (1, 3):
+                # In two steps, the horizontal one first, as Pillow up to 12 does.
+                result = image(pattern(width, height, channels)).resize((to[0], height), kind).resize(to, kind)
+                cases.append({"filter": name, "from": [width, height, channels], "to": list(to), "pixels": result.tobytes().hex()})
     return cases
 
 
@@ -142,7 +154,7 @@ def text_cases():
 
 
 OUT.mkdir(parents=True, exist_ok=True)
-for file, cases in (("resize", resize_cases()), ("files", file_cases()), ("texts", text_cases())):
+for file, cases in (("resize", resize_cases()), ("resample", resample_cases()), ("files", file_cases()), ("texts", text_cases())):
     path = OUT / f"{file}.json"
     path.write_text("[\n" + ",\n".join(json.dumps(case, separators=(",", ":")) for case in cases) + "\n]\n")
     print(path.name, len(cases), "cases,", path.stat().st_size, "bytes")

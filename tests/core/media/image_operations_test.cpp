@@ -1,4 +1,5 @@
 // Resizing, cropping, colours and tensors.
+#include "core/media/resample.h"
 #include "tests/core/media/media_testing.h"
 
 namespace attelier {
@@ -12,6 +13,14 @@ TEST(Resize, IsPillowsLanczosToTheBit) {
     EXPECT_EQ(result.height, to[1]);
     EXPECT_EQ(result.channels, from[2]);
     EXPECT_TRUE(bytes_of(result) == from_hex(fixture["pixels"])) << fixture["from"] << " to " << fixture["to"];
+  }
+}
+
+TEST(Resize, IsPillowsBilinearAndBicubicToTheBit) {
+  for (const auto& fixture : media_fixture("resample.json")) {
+    const auto from = fixture["from"].get<std::vector<int64_t>>(), to = fixture["to"].get<std::vector<int64_t>>();
+    const Image result = resize(pattern(from[0], from[1], from[2]), to[0], to[1], fixture["filter"] == "bilinear" ? Resampling::kBilinear : Resampling::kBicubic);
+    EXPECT_TRUE(bytes_of(result) == from_hex(fixture["pixels"])) << fixture["filter"] << " " << fixture["from"] << " to " << fixture["to"];
   }
 }
 

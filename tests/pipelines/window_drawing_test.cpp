@@ -16,7 +16,9 @@ Records default_records(int64_t batch = 1) {
   at::Tensor rectangles = at::empty({batch, 2, kRows * kColumns, 4});
   for (int64_t g = 0; g < kRows * kColumns; ++g)
     rectangles.select(2, g).copy_(at::tensor({static_cast<double>(12 * (g % kColumns)) + 5.5, static_cast<double>(12 * (g / kColumns)) + 5.5, 6.0, 6.0}));
-  return {{"windows.0.RC", rectangles}, {"window_offsets.0.RC", at::zeros({batch, 2, 6, 2})}, {"window_grid.0.RC", at::tensor({kRows, kColumns, kSize, int64_t{0}, int64_t{0}, kStride, kRows * kSize, kColumns * kSize}, at::kLong)}};
+  return {{"windows.0.RC", rectangles},
+          {"window_offsets.0.RC", at::zeros({batch, 2, 6, 2})},
+          {"window_grid.0.RC", at::tensor({kRows, kColumns, kSize, int64_t{0}, int64_t{0}, kStride, kRows * kSize, kColumns * kSize}, at::kLong)}};
 }
 
 CellWindows windows_of(const Records& records) { return read_windows(records).at(0); }
@@ -28,7 +30,11 @@ int64_t differences(const Image& a, const Image& b) {
   EXPECT_EQ(a.width, b.width);
   EXPECT_EQ(a.height, b.height);
   int64_t count = 0;
-  for (size_t i = 0; i < a.pixels.size() / 3; ++i) count += std::equal(a.pixels.begin() + static_cast<int64_t>(3 * i), a.pixels.begin() + static_cast<int64_t>(3 * i + 3), b.pixels.begin() + static_cast<int64_t>(3 * i)) ? 0 : 1;
+  for (size_t i = 0; i < a.pixels.size() / 3; ++i)
+    count += std::equal(a.pixels.begin() + static_cast<int64_t>(3 * i), a.pixels.begin() + static_cast<int64_t>(3 * i + 3),
+                        b.pixels.begin() + static_cast<int64_t>(3 * i))
+                 ? 0
+                 : 1;
   return count;
 }
 
@@ -92,7 +98,7 @@ TEST(WindowDrawing, EachPartIsSeen) {
   const Image drawn = draw_windows(picture, still);
   EXPECT_GE(std::max(drawn.width, drawn.height), 36 * 8);
   EXPECT_GT(differences(drawn, draw_windows(picture, moved)), 1000);
-  EXPECT_GT(differences(draw_windows(picture, moved), draw_windows(picture, mirrored)), 1000);  // hatched
+  EXPECT_GT(differences(draw_windows(picture, moved), draw_windows(picture, mirrored)), 1000);     // hatched
   EXPECT_GT(differences(draw_windows(picture, moved, 0), draw_windows(picture, moved, 1)), 1000);  // another colour
   EXPECT_GT(differences(draw_query(picture, moved, 3, 20), draw_query(picture, moved, 20, 3)), 1000);
   EXPECT_EQ(differences(draw_coverage(picture, still), draw_coverage(picture, still)), 0);

@@ -29,6 +29,7 @@ void print_table(const BenchResult& result) {
     if (plain) fmt::print("a program that answers nothing takes {:.4f} times as long as none (fastest runs)\n", result.ours.fastest() / result.baseline->fastest());
     else fmt::print("torch takes {:.2f} times as long\n", result.baseline->median() / result.ours.median());
   }
+  if (result.multiply_adds > 0) fmt::print("{:.3f} G multiply-adds a picture of {} x {}\n", result.multiply_adds / 1e9, result.settings.width, result.settings.height);
   if (!result.profile.empty()) fmt::print("\n{:<44} {:>7} {:>12}\n", "operator", "calls", "time");
   for (const OperatorTime& time : result.profile) fmt::print("{:<44} {:>7} {:>9.1f} ms\n", time.name, time.calls, time.seconds * 1e3);
 }
@@ -71,9 +72,9 @@ void add_bench_verb(CLI::App& app, Invocation& invocation) {
   auto options = std::make_shared<BenchOptions>();
   BenchSettings& settings = options->settings;
   CLI::App* verb = app.add_subcommand("bench", "Measure the speed and memory of one part of a model");
-  verb->add_option("what", settings.what, "unet (one step), vae (one decode), text (one prompt), attend (one attention) or controls (all controls of attention)")
+  verb->add_option("what", settings.what, "unet (one step), vae (one decode), text (one prompt), backbone (a batch of pictures), attend (one attention) or controls (all controls of attention)")
       ->required()
-      ->check(CLI::IsMember({"unet", "vae", "text", "attend", "controls"}));
+      ->check(CLI::IsMember({"unet", "vae", "text", "backbone", "attend", "controls"}));
   verb->add_option("--model", options->model, "A model's path or name")->type_name("PATH");
   verb->add_option("--random", options->random, "A folder with config.json (or unet/config.json, ...): random weights of those sizes")->type_name("CONFIG_DIR");
   verb->add_option("--height", settings.height, "Pixels; 0 = the model's own size")->check(CLI::Range(0, 65536));
@@ -88,12 +89,13 @@ void add_bench_verb(CLI::App& app, Invocation& invocation) {
   verb->add_option("--shape", options->attention.shape, "attend, controls: B,H,Lq,Lk,D")->type_name("SIZES")->capture_default_str();
   verb->add_option("--control", options->attention.control, "attend: plain, style, bias_gain, col_sum, keys, blend, var or causal; on maps of Lq cells: regions, windows or warp")->type_name("NAME")->capture_default_str();
   verb->add_option("--baseline", options->baseline,
-                   "torch: the same layers on libtorch's own operators, in the same process; adds the ratio. unet: or plain, to measure what a program costs that "
+                   "torch: the same layers on libtorch's own operators, in the same process; adds the ratio. backbone: with keys gathered or sampled into memory. unet: or plain, to measure what a program costs that "
                    "answers nothing. attend, controls: or eager, the softmax of the whole matrix")
       ->type_name("NAME");
   verb->add_flag("--profile", settings.with_profile, "Also one run with every operator timed: where the time goes");
   verb->add_option("--json", options->json, "Also write the result as JSON; - = standard output")->type_name("FILE");
-  verb->footer("Examples:\n  attelier bench unet --model mini --batch 2 --repeat 5\n  attelier bench attend --shape 2,8,4096,77,40 --dtype bfloat16 --baseline torch");
+  verb->footer("backbone also says the multiply-adds of one picture, which papers call FLOPs: all products of convolutions, linear layers, attention (queries by keys, weights by "
+               "values) and routing (regions by regions); no norms, activations, biases or sums.\n\nExamples:\n  attelier bench unet --model mini --batch 2 --repeat 5\n  attelier bench backbone --random CONFIG_DIR --height 640 --width 640 --baseline torch\n  attelier bench attend --shape 2,8,4096,77,40 --dtype bfloat16 --baseline torch");
   verb->callback([options, &invocation] { bench(*options, invocation); });
 }
 

@@ -7,6 +7,7 @@
 #include "core/base/error.h"
 #include "core/base/parameters.h"
 #include "core/diffusion/diffusion_model.h"
+#include "core/models/backbones/backbone.h"
 #include "core/weights/load.h"
 
 namespace attelier {
@@ -81,6 +82,16 @@ NamedTensors run_vae_decoder(const ComponentCall& call) {
   DiffusionModel model(call.model, call.device, call.dtype);
   require(model.files(), "vae");
   return {{"sample", model.vae().decode(call.input("latent").to(model.vae_dtype()), call.context)}};
+}
+
+NamedTensors run_backbone(const ComponentCall& call) {
+  require(ModelFiles(call.model), "backbone");
+  const BackboneOutputs outputs = load_backbone(call.model, call.device, call.dtype)->forward(call.input("image"), call.context, /*with_records=*/true);
+  NamedTensors tensors;
+  if (outputs.logits.defined()) tensors.emplace_back("logits", outputs.logits);
+  for (size_t i = 0; i < outputs.features.size(); ++i) tensors.emplace_back(fmt::format("features.{}", i), outputs.features[i]);
+  tensors.insert(tensors.end(), outputs.records.begin(), outputs.records.end());
+  return tensors;
 }
 
 NamedTensors run_scheduler(const ComponentCall& call, bool inverse) {
@@ -265,6 +276,8 @@ const std::vector<Component>& components() {
       {"controlnet", "A ControlNet",
        unet_like({{"controlnet_cond", InputKind::kFloat, {"B", "3", "H", "W"}}, {"conditioning_scale", InputKind::kFloat, {"1"}, true}}),
        "down_block_res_samples.I, mid_block_res_sample", run_controlnet},
+      {"backbone", "A vision backbone on a normalised picture", {{"image", InputKind::kFloat, {"B", "3", "H", "W"}}},
+       "logits, features.I, and what attention chose: routes.STAGE.BLOCK, windows.CELL, ...", run_backbone},
       {"scheduler", "All steps of the model's scheduler", kSchedule, kScheduleOutputs, [](const ComponentCall& call) { return run_scheduler(call, false); }},
       {"inverse_scheduler", "All steps of DDIM inversion", kSchedule, kScheduleOutputs, [](const ComponentCall& call) { return run_scheduler(call, true); }},
   };

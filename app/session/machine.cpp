@@ -7,6 +7,9 @@
 #include <sys/resource.h>
 #include <torch/version.h>
 
+#include <fstream>
+#include <string>
+
 namespace attelier {
 
 std::string version() { return ATTELIER_VERSION " (" ATTELIER_COMMIT ")"; }
@@ -25,6 +28,10 @@ std::string machine_report() {
 }
 
 int64_t peak_memory() {
+  // Linux's record of this program alone; rusage also knows the peak of whatever started it.
+  std::ifstream status("/proc/self/status");
+  for (std::string line; std::getline(status, line);)
+    if (line.starts_with("VmHWM:")) return std::stoll(line.substr(6)) * 1024;
   rusage usage{};
   getrusage(RUSAGE_SELF, &usage);
   return usage.ru_maxrss * 1024;

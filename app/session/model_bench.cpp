@@ -8,8 +8,10 @@
 #include <ctime>
 #include <fstream>
 
+#include "app/session/gathered_attention.h"
 #include "app/session/machine.h"
 #include "core/base/files.h"
+#include "core/models/backbones/backbone.h"
 #include "core/models/text_encoder.h"
 #include "core/models/unet.h"
 #include "core/models/vae.h"
@@ -44,6 +46,12 @@ class ComponentSource {
     module.initialise(make_generator(0));
     module.to(settings.device, settings.dtype);
   }
+  std::unique_ptr<Backbone> backbone(const BenchSettings& settings) const {
+    if (files_) return load_backbone(path_, settings.device, settings.dtype, /*prepared=*/false);
+    std::unique_ptr<Backbone> model = make_backbone(config());
+    load(*model, settings);
+    return model;
+  }
 
  private:
   std::filesystem::path path_;
@@ -55,6 +63,8 @@ class ComponentSource {
 struct Subject {
   std::unique_ptr<nn::Module> module;
   std::function<void(const ForwardContext& context)> run;
+  std::function<void(bool baseline)> set_baseline = {};  // what the baseline has beside unprepared layers
+  double multiply_adds = 0;
 };
 
 at::Tensor draw(at::IntArrayRef shape, const BenchSettings& settings) {
@@ -98,6 +108,19 @@ Subject text_subject(const ComponentSource& source, BenchSettings& settings) {
   const at::Tensor ids = at::arange(settings.batch * std::min(kTokens, config.positions), at::kLong).remainder_(config.vocabulary).view({settings.batch, -1}).to(settings.device);
   TextEncoder& model = *encoder;
   return {std::move(encoder), [&model, ids](const ForwardContext& context) { model.forward(ids, {}, context); }};
+}
+
+Subject backbone_subject(const ComponentSource& source, BenchSettings& settings) {
+  std::unique_ptr<Backbone> backbone = source.backbone(settings);
+  for (int64_t* side : {&settings.height, &settings.width})
+    if (*side == 0) *side = backbone->picture_size();
+  const at::Tensor image = draw({settings.batch, 3, settings.height, settings.width}, settings);
+  Backbone& model = *backbone;
+  const auto set_baseline = [&model](bool baseline) {
+    const auto dense = [](const at::Tensor& q, const at::Tensor& k, const at::Tensor& v) { return at::scaled_dot_product_attention(q, k, v); };
+    model.set_attention_forms(baseline ? AttentionForms{gathered_attention, dense} : AttentionForms{});
+  };
+  return {std::move(backbone), [&model, image](const ForwardContext& context) { model.forward(image, context); }, set_baseline, model.multiply_adds(settings.height, settings.width)};
 }
 
 void run_once(const Subject& subject, const ForwardContext& forward, BenchTimes& times) {
@@ -169,6 +192,7 @@ nlohmann::json BenchResult::to_json() const {
     json["baseline"]["name"] = settings.with_program ? "plain" : "torch";
     json["ratio"] = baseline->median() / ours.median();
   }
+  if (multiply_adds > 0) json["multiply_adds"] = multiply_adds;
   for (const OperatorTime& time : profile) json["profile"].push_back({{"operator", time.name}, {"calls", time.calls}, {"seconds", time.seconds}});
   return json;
 }
@@ -179,10 +203,16 @@ BenchResult bench_model(const std::filesystem::path& path, bool random, const Be
   result.settings = settings;
   result.model = path.string();
   const ComponentSource source(path, random, settings.what == "text" ? "text_encoder" : settings.what);
-  const Subject subject = settings.what == "unet" ? unet_subject(source, result.settings)
-                          : settings.what == "vae" ? vae_subject(source, result.settings)
-                                                   : text_subject(source, result.settings);
-  if (settings.with_baseline) result.baseline = measure(subject, {nullptr}, result.settings, "torch", context).front();
+  const Subject subject = settings.what == "unet"       ? unet_subject(source, result.settings)
+                          : settings.what == "vae"      ? vae_subject(source, result.settings)
+                          : settings.what == "backbone" ? backbone_subject(source, result.settings)
+                                                        : text_subject(source, result.settings);
+  result.multiply_adds = subject.multiply_adds;
+  if (settings.with_baseline) {
+    if (subject.set_baseline) subject.set_baseline(true);
+    result.baseline = measure(subject, {nullptr}, result.settings, "torch", context).front();
+    if (subject.set_baseline) subject.set_baseline(false);
+  }
   subject.module->prepare_for_inference();
   if (settings.with_program) {
     EmptyProgram program;

@@ -15,7 +15,7 @@
 namespace attelier {
 
 struct BenchSettings {
-  std::string what = "unet";  // unet, vae (decoder) or text
+  std::string what = "unet";  // unet, vae (decoder), text or backbone
   int64_t height = 0, width = 0;  // pixels, 0 = the model's own
   int64_t batch = 1, threads = 0, repeat = 3, warmup = 1;
   bool tiling = false, with_baseline = false, with_profile = false;
@@ -40,10 +40,11 @@ struct BenchResult {
   BenchTimes ours;
   std::optional<BenchTimes> baseline;  // the same layers on libtorch's own operators, or without a program
   std::vector<OperatorTime> profile;   // of one more run, where asked for
+  double multiply_adds = 0;            // of one picture (Backbone::multiply_adds); 0 = not counted
   nlohmann::json to_json() const;
 };
 
-/// `random`: `path` is a folder with config.json, or with unet/, vae/ or text_encoder/config.json, and the weights are drawn; else a model.
+/// `random`: `path` is a folder with config.json, or with unet/, vae/, text_encoder/ or backbone/config.json, and the weights are drawn; else a model.
 /// Throws Error; reports progress and can be stopped between and inside runs.
 BenchResult bench_model(const std::filesystem::path& path, bool random, const BenchSettings& settings, const Context& context);
 

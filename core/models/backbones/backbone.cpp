@@ -81,12 +81,12 @@ std::unique_ptr<Backbone> make_backbone(const Json& config) {
   fail(ExitCode::kModel, "the backbone's config.json: \"architecture\" is \"{}\"; {}known are {}", name, near.empty() ? "" : fmt::format("did you mean \"{}\"? ", near), fmt::join(known, ", "));
 }
 
-std::unique_ptr<Backbone> load_backbone(const std::filesystem::path& path, at::Device device, at::ScalarType dtype) {
+std::unique_ptr<Backbone> load_backbone(const std::filesystem::path& path, at::Device device, at::ScalarType dtype, bool prepared) {
   const ModelFiles files(path);
   std::unique_ptr<Backbone> model = make_backbone(files.config("backbone"));
   const std::shared_ptr<const TensorSource> weights = files.weights("backbone");
   load_weights(*model, *weights, device, dtype, prefix_of(*model, *weights), model->computed_buffers());
-  model->prepare_for_inference();
+  if (prepared) model->prepare_for_inference();
   return model;
 }
 

@@ -65,8 +65,8 @@ class Backbone : public nn::Module {
 /// under their own names}. Throws Error(kModel) with every impossible entry.
 std::unique_ptr<Backbone> make_backbone(const nlohmann::json& config);
 
-/// A model with its weights, ready for inference. `path` as ModelFiles takes it; names may stand under a prefix, as "model", "backbone" or "module". Throws
-/// Error(kModel).
-std::unique_ptr<Backbone> load_backbone(const std::filesystem::path& path, at::Device device, at::ScalarType dtype);
+/// A model with its weights, prepared for inference unless that is not wanted. `path` as ModelFiles takes it; names may stand under a prefix, as "model",
+/// "backbone" or "module". Throws Error(kModel).
+std::unique_ptr<Backbone> load_backbone(const std::filesystem::path& path, at::Device device, at::ScalarType dtype, bool prepared = true);
 
 }  // namespace attelier

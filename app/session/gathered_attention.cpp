@@ -12,7 +12,10 @@ at::Tensor cut(const at::Tensor& map, const RegionGrid& grid) {
   const int64_t below = grid.rows * grid.height - grid.top - map.size(2), right = grid.columns * grid.width - grid.left - map.size(3);
   const bool fits = grid.top + grid.left + below + right == 0;
   const at::Tensor padded = fits ? map : at::constant_pad_nd(map, {0, 0, grid.left, right, grid.top, below});
-  return padded.unflatten(3, {grid.columns, grid.width}).unflatten(2, {grid.rows, grid.height}).permute({0, 2, 4, 1, 3, 5, 6}).reshape({-1, map.size(1), grid.cells(), map.size(4)});
+  return padded.unflatten(3, {grid.columns, grid.width})
+      .unflatten(2, {grid.rows, grid.height})
+      .permute({0, 2, 4, 1, 3, 5, 6})
+      .reshape({-1, map.size(1), grid.cells(), map.size(4)});
 }
 
 /// The inverse: [B*G,H,cells,D] -> [B,H,rows,columns,D].

@@ -47,7 +47,9 @@ cv::Point Canvas::point(double x, double y) const {
   return {fixed(x), fixed(y)};
 }
 
-void Canvas::line(double x0, double y0, double x1, double y1, const cv::Scalar& colour, int thickness) { cv::line(canvas_, point(x0, y0), point(x1, y1), colour, thickness, cv::LINE_AA, kShift); }
+void Canvas::line(double x0, double y0, double x1, double y1, const cv::Scalar& colour, int thickness) {
+  cv::line(canvas_, point(x0, y0), point(x1, y1), colour, thickness, cv::LINE_AA, kShift);
+}
 
 void Canvas::outline(const Rectangle& r, const cv::Scalar& colour, int thickness) {
   const double left = r.x - r.half_width, right = r.x + r.half_width, top = r.y - r.half_height, bottom = r.y + r.half_height;
@@ -67,7 +69,8 @@ void Canvas::fill(const Rectangle& r, const cv::Scalar& colour, double share) {
 }
 
 void Canvas::hatch(const Rectangle& r, const cv::Scalar& colour) {
-  const double width = 2 * std::abs(r.half_width), height = 2 * std::abs(r.half_height), left = r.x - width / 2, top = r.y - height / 2, step = kHatchStep / zoom_;
+  const double width = 2 * std::abs(r.half_width), height = 2 * std::abs(r.half_height), left = r.x - width / 2, top = r.y - height / 2,
+               step = kHatchStep / zoom_;
   if (!(width + height < kFar)) return;
   for (double along = step; along < width + height; along += step) {
     const double x0 = std::min(along, width), y0 = along - x0, y1 = std::min(along, height), x1 = along - y1;
@@ -81,7 +84,9 @@ void Canvas::arrow(const Rectangle& from, const Rectangle& to, const cv::Scalar&
   cv::arrowedLine(canvas_, point(from.x, from.y), point(to.x, to.y), colour, 2, cv::LINE_AA, kShift, std::min(0.3, 12 / length));
 }
 
-void Canvas::dot(double x, double y, double radius, const cv::Scalar& colour) { cv::circle(canvas_, point(x, y), static_cast<int>(radius * (1 << kShift)), colour, cv::FILLED, cv::LINE_AA, kShift); }
+void Canvas::dot(double x, double y, double radius, const cv::Scalar& colour) {
+  cv::circle(canvas_, point(x, y), static_cast<int>(radius * (1 << kShift)), colour, cv::FILLED, cv::LINE_AA, kShift);
+}
 
 void Canvas::cross(double x, double y) {
   const double arm = 10.0 / zoom_;

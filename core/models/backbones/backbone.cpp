@@ -49,7 +49,8 @@ std::string prefix_of(nn::Module& module, const TensorSource& source) {
   std::string best;
   size_t most = 0;
   for (const char* prefix : {"", "model.", "backbone.", "module.", "model.backbone.", "model.module."}) {
-    const auto count = static_cast<size_t>(std::count_if(parameters.begin(), parameters.end(), [&](const auto& parameter) { return source.tensors().contains(prefix + parameter.name); }));
+    const auto count = static_cast<size_t>(std::count_if(parameters.begin(), parameters.end(),
+                                                         [&](const auto& parameter) { return source.tensors().contains(prefix + parameter.name); }));
     if (count <= most) continue;
     most = count;
     best = prefix;
@@ -78,7 +79,8 @@ std::unique_ptr<Backbone> make_backbone(const Json& config) {
     known.push_back(architecture.name);
   }
   const std::string near = nearest_name(name, known);
-  fail(ExitCode::kModel, "the backbone's config.json: \"architecture\" is \"{}\"; {}known are {}", name, near.empty() ? "" : fmt::format("did you mean \"{}\"? ", near), fmt::join(known, ", "));
+  fail(ExitCode::kModel, "the backbone's config.json: \"architecture\" is \"{}\"; {}known are {}", name,
+       near.empty() ? "" : fmt::format("did you mean \"{}\"? ", near), fmt::join(known, ", "));
 }
 
 std::unique_ptr<Backbone> load_backbone(const std::filesystem::path& path, at::Device device, at::ScalarType dtype, bool prepared) {

@@ -32,8 +32,8 @@ struct AttentionForms {
   /// As kernels::attend_regions().
   at::Tensor attend_regions(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v, const kernels::RegionAttention& attention) const;
   /// As attend().
-  at::Tensor attend_all(const AttentionSite& site, const at::Tensor& q, const at::Tensor& k, const at::Tensor& v, const ForwardContext& context, int64_t grid_height = 0,
-                        int64_t grid_width = 0) const;
+  at::Tensor attend_all(const AttentionSite& site, const at::Tensor& q, const at::Tensor& k, const at::Tensor& v, const ForwardContext& context,
+                        int64_t grid_height = 0, int64_t grid_width = 0) const;
 };
 
 class Backbone : public nn::Module {

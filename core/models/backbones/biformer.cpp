@@ -45,13 +45,21 @@ at::Tensor map_softmax(const at::Tensor& logits, const at::Tensor& visible) {
 }
 
 /// The logits of one query [B,H,D] with all keys [B,H,rows,columns,D].
-at::Tensor query_logits(const at::Tensor& q, const at::Tensor& k, double scale) { return at::einsum("bhd,bhyxd->bhyx", {q.to(at::kFloat) * scale, k.to(at::kFloat)}); }
+at::Tensor query_logits(const at::Tensor& q, const at::Tensor& k, double scale) {
+  return at::einsum("bhd,bhyxd->bhyx", {q.to(at::kFloat) * scale, k.to(at::kFloat)});
+}
 
 /// Attention of the regions that each region chooses (the authors' bra_legacy.py and, for kStlNchw, bra_nchw.py).
 struct RoutedAttention : nn::Module {
   RoutedAttention(const BiFormerConfig& c, size_t stage, int64_t number)
-      : form(c.form), stage_index(static_cast<int64_t>(stage)), block_index(number), qk_width(c.qk_dims[stage]), heads(c.qk_dims[stage] / c.head_dim),
-        scale(c.qk_scale.value_or(1 / std::sqrt(static_cast<double>(qk_width)))), qkv(c.embed_dim[stage], 2 * qk_width + c.embed_dim[stage]), out(c.embed_dim[stage], c.embed_dim[stage]) {
+      : form(c.form),
+        stage_index(static_cast<int64_t>(stage)),
+        block_index(number),
+        qk_width(c.qk_dims[stage]),
+        heads(c.qk_dims[stage] / c.head_dim),
+        scale(c.qk_scale.value_or(1 / std::sqrt(static_cast<double>(qk_width)))),
+        qkv(c.embed_dim[stage], 2 * qk_width + c.embed_dim[stage]),
+        out(c.embed_dim[stage], c.embed_dim[stage]) {
     const bool second = form == BiFormerForm::kStlNchw;
     if (c.side_dwconv > 0) add("lepe", lepe.emplace(c.embed_dim[stage], c.embed_dim[stage], c.side_dwconv, depthwise(c.embed_dim[stage], c.side_dwconv)));
     add(second ? "qkv_linear" : "qkv.qkv", qkv);
@@ -81,7 +89,8 @@ struct RoutedAttention : nn::Module {
     const int64_t n_win = routing.n_win[stage_index];
     const auto padded = [&](int64_t side) { return form == BiFormerForm::kBiFormer && routing.auto_pad ? (side + n_win - 1) / n_win * n_win : side; };
     const kernels::RegionGrid grid = biformer_grid(form, padded(rows), padded(columns), n_win);
-    const auto cells = static_cast<double>(padded(rows) * padded(columns)), regions = static_cast<double>(grid.regions()), width = static_cast<double>(out.weight.shape[0]), qk = static_cast<double>(qk_width);
+    const auto cells = static_cast<double>(padded(rows) * padded(columns)), regions = static_cast<double>(grid.regions()),
+               width = static_cast<double>(out.weight.shape[0]), qk = static_cast<double>(qk_width);
     const double keys = static_cast<double>(routing.topks[stage_index] * grid.cells());
     const double side = lepe ? cells * width * static_cast<double>(lepe->weight.shape[2] * lepe->weight.shape[3]) : 0;
     return cells * width * (2 * qk + width) + cells * keys * (qk + width) + regions * regions * qk + side + static_cast<double>(rows * columns) * width * width;
@@ -107,14 +116,17 @@ struct RoutedAttention : nn::Module {
     return routes.index.unsqueeze(1);
   }
 
-  void watch(const at::Tensor& q, const at::Tensor& k, const kernels::RegionAttention& attention, int64_t rows, int64_t columns, const BiFormerPass& pass) const {
+  void watch(const at::Tensor& q, const at::Tensor& k, const kernels::RegionAttention& attention, int64_t rows, int64_t columns,
+             const BiFormerPass& pass) const {
     const AttentionQuery* query = pass.query;
     if (query == nullptr || query->stage != stage_index || query->block != block_index) return;
     const kernels::RegionGrid& grid = attention.grid;
     const int64_t region = query->row / grid.height * grid.columns + query->column / grid.width, batches = q.size(0);
     const at::Tensor chosen = attention.index.squeeze(1).expand({batches, -1, -1}).select(1, region);  // [B,N]
     const at::Tensor regions = at::zeros({batches, grid.regions()}, chosen.options().dtype(at::kBool)).scatter(1, chosen, true);
-    const at::Tensor visible = regions.view({batches, 1, grid.rows, 1, grid.columns, 1}).expand({batches, 1, grid.rows, grid.height, grid.columns, grid.width}).reshape({batches, 1, grid.rows * grid.height, grid.columns * grid.width});
+    const at::Tensor visible = regions.view({batches, 1, grid.rows, 1, grid.columns, 1})
+                                   .expand({batches, 1, grid.rows, grid.height, grid.columns, grid.width})
+                                   .reshape({batches, 1, grid.rows * grid.height, grid.columns * grid.width});
     at::Tensor logits = query_logits(by_head(q, heads).select(2, query->row).select(2, query->column), by_head(k, heads), scale);
     logits = at::constant_pad_nd(logits, {0, visible.size(3) - logits.size(3), 0, visible.size(2) - logits.size(2)});  // keys of zeros beyond the map
     *pass.weights = map_softmax(logits, visible).slice(2, 0, rows).slice(3, 0, columns);
@@ -133,7 +145,11 @@ struct DenseAttention : nn::Module {
   enum class Side { kNone, kInput, kValues };
 
   DenseAttention(const BiFormerConfig& c, size_t stage, int64_t number, AttentionSite address)
-      : site(std::move(address)), stage_index(static_cast<int64_t>(stage)), block_index(number), qkv(c.embed_dim[stage], 3 * c.embed_dim[stage], false), proj(c.embed_dim[stage], c.embed_dim[stage]) {
+      : site(std::move(address)),
+        stage_index(static_cast<int64_t>(stage)),
+        block_index(number),
+        qkv(c.embed_dim[stage], 3 * c.embed_dim[stage], false),
+        proj(c.embed_dim[stage], c.embed_dim[stage]) {
     if (c.form == BiFormerForm::kStlNchw) side = Side::kValues;
     else if (c.routing.topks[stage] == -2) side = Side::kInput;
     // The classes with the second implementation do not pass the kernel on.
@@ -147,10 +163,14 @@ struct DenseAttention : nn::Module {
   at::Tensor forward(const at::Tensor& x, const at::Tensor& residual, const BiFormerPass& pass) const {
     const int64_t rows = x.size(1), columns = x.size(2), width = x.size(3);
     const at::Tensor projected = qkv.forward(x);
-    const auto tokens = [&](int64_t which) { return projected.slice(3, which * width, (which + 1) * width).flatten(1, 2).unflatten(2, {site.heads, site.head_width}).transpose(1, 2); };
+    const auto tokens = [&](int64_t which) {
+      return projected.slice(3, which * width, (which + 1) * width).flatten(1, 2).unflatten(2, {site.heads, site.head_width}).transpose(1, 2);
+    };
     const at::Tensor q = tokens(0), k = tokens(1), v = tokens(2);
     if (pass.query != nullptr && pass.query->stage == stage_index && pass.query->block == block_index)
-      *pass.weights = map_softmax(query_logits(q.select(2, pass.query->row * columns + pass.query->column), k.unflatten(2, {rows, columns}), 1 / std::sqrt(static_cast<double>(site.head_width))), {});
+      *pass.weights = map_softmax(query_logits(q.select(2, pass.query->row * columns + pass.query->column), k.unflatten(2, {rows, columns}),
+                                               1 / std::sqrt(static_cast<double>(site.head_width))),
+                                  {});
     at::Tensor o = pass.forms.attend_all(site, q, k, v, pass.context, rows, columns).transpose(1, 2).flatten(2).unflatten(1, {rows, columns});
     if (lepe) o = channels_last(lepe->forward(channels_first(side == Side::kInput ? x : projected.slice(3, 2 * width)), channels_first(o)));
     return proj.forward(o, residual);
@@ -158,7 +178,8 @@ struct DenseAttention : nn::Module {
 
   double multiply_adds(int64_t rows, int64_t columns) const {
     const auto cells = static_cast<double>(rows * columns), width = static_cast<double>(proj.weight.shape[0]);
-    return cells * width * 4 * width + 2 * cells * cells * width + (lepe ? cells * width * static_cast<double>(lepe->weight.shape[2] * lepe->weight.shape[3]) : 0);
+    return cells * width * 4 * width + 2 * cells * cells * width +
+           (lepe ? cells * width * static_cast<double>(lepe->weight.shape[2] * lepe->weight.shape[3]) : 0);
   }
 
   AttentionSite site;
@@ -170,7 +191,10 @@ struct DenseAttention : nn::Module {
 
 struct Block : nn::Module {
   Block(const BiFormerConfig& c, size_t stage, int64_t number, const AttentionSite& site)
-      : norm1(c.embed_dim[stage], kNormEpsilon), norm2(c.embed_dim[stage], kNormEpsilon), fc1(c.embed_dim[stage], c.hidden[stage]), fc2(c.hidden[stage], c.embed_dim[stage]) {
+      : norm1(c.embed_dim[stage], kNormEpsilon),
+        norm2(c.embed_dim[stage], kNormEpsilon),
+        fc1(c.embed_dim[stage], c.hidden[stage]),
+        fc2(c.hidden[stage], c.embed_dim[stage]) {
     const int64_t width = c.embed_dim[stage];
     if (c.before_attn_dwconv > 0) add("pos_embed", pos_embed.emplace(width, width, c.before_attn_dwconv, depthwise(width, c.before_attn_dwconv)));
     add("norm1", norm1);
@@ -190,7 +214,8 @@ struct Block : nn::Module {
 
   double multiply_adds(int64_t rows, int64_t columns, const BiFormerRouting& routing) const {
     const auto cells = static_cast<double>(rows * columns), width = static_cast<double>(fc1.weight.shape[1]), hidden = static_cast<double>(fc1.weight.shape[0]);
-    return 2 * cells * width * hidden + (pos_embed ? cells * width * 9 : 0) + (routed ? routed->multiply_adds(rows, columns, routing) : dense->multiply_adds(rows, columns));
+    return 2 * cells * width * hidden + (pos_embed ? cells * width * 9 : 0) +
+           (routed ? routed->multiply_adds(rows, columns, routing) : dense->multiply_adds(rows, columns));
   }
 
   std::optional<nn::Conv2d> pos_embed;
@@ -247,14 +272,18 @@ struct BiFormer::Layers {
     int64_t number = 0;
     for (size_t i = 0; i < c.depth.size(); ++i) {
       downsampling.emplace_back(c, i);
-      for (int64_t j = 0; j < c.depth[i]; ++j) stages[i].emplace_back(c, i, j, AttentionSite{"backbone", path(c, i, j) + ".attn", number++, AttentionKind::kVision, kDenseHeads, c.embed_dim[i] / kDenseHeads});
+      for (int64_t j = 0; j < c.depth[i]; ++j)
+        stages[i].emplace_back(
+            c, i, j, AttentionSite{"backbone", path(c, i, j) + ".attn", number++, AttentionKind::kVision, kDenseHeads, c.embed_dim[i] / kDenseHeads});
       if (c.extra_norms) extra_norms.emplace_back(c.embed_dim[i], kNormEpsilon);
     }
     if (c.extra_norms) return;
     norm.emplace(c.embed_dim.back());
     if (c.num_classes > 0) head.emplace(c.embed_dim.back(), c.num_classes);
   }
-  static std::string path(const BiFormerConfig& c, size_t stage, int64_t block) { return fmt::format(fmt::runtime(c.form == BiFormerForm::kBiFormer ? "stages.{}.{}" : "stages.{}.blocks.{}"), stage, block); }
+  static std::string path(const BiFormerConfig& c, size_t stage, int64_t block) {
+    return fmt::format(fmt::runtime(c.form == BiFormerForm::kBiFormer ? "stages.{}.{}" : "stages.{}.blocks.{}"), stage, block);
+  }
 
   std::deque<Downsampling> downsampling;
   std::vector<std::deque<Block>> stages;
@@ -276,10 +305,12 @@ BiFormer::~BiFormer() = default;
 
 kernels::RegionGrid biformer_grid(BiFormerForm form, int64_t rows, int64_t columns, int64_t n_win) {
   if (form == BiFormerForm::kStlNchw) {
-    if (rows < n_win || columns < n_win) throw std::invalid_argument(fmt::format("map of {} x {} cells is smaller than {} x {} regions", rows, columns, n_win, n_win));
+    if (rows < n_win || columns < n_win)
+      throw std::invalid_argument(fmt::format("map of {} x {} cells is smaller than {} x {} regions", rows, columns, n_win, n_win));
     return kernels::regions_over(rows, columns, rows / n_win, columns / n_win);
   }
-  if (rows < 1 || columns < 1 || rows % n_win != 0 || columns % n_win != 0) throw std::invalid_argument(fmt::format("map of {} x {} cells cannot be cut into {} x {} equal regions", rows, columns, n_win, n_win));
+  if (rows < 1 || columns < 1 || rows % n_win != 0 || columns % n_win != 0)
+    throw std::invalid_argument(fmt::format("map of {} x {} cells cannot be cut into {} x {} equal regions", rows, columns, n_win, n_win));
   return {n_win, n_win, rows / n_win, columns / n_win};
 }
 
@@ -288,7 +319,9 @@ Routes route_regions(const at::Tensor& q, const at::Tensor& k, const kernels::Re
   const int64_t below = grid.rows * grid.height - q.size(1), right = grid.columns * grid.width - q.size(2);
   const auto means = [&](const at::Tensor& x) {  // [B,R,C]
     const bool whole = below == 0 && right == 0;
-    const at::Tensor regions = (whole ? x : at::constant_pad_nd(x, {0, 0, 0, right, 0, below})).unflatten(2, {grid.columns, grid.width}).unflatten(1, {grid.rows, grid.height});
+    const at::Tensor regions = (whole ? x : at::constant_pad_nd(x, {0, 0, 0, right, 0, below}))
+                                   .unflatten(2, {grid.columns, grid.width})
+                                   .unflatten(1, {grid.rows, grid.height});
     const at::Tensor sums = regions.sum({4}, false, at::kFloat).sum(2);  // one axis at a time: both at once take libtorch ten times as long
     if (whole) return (sums / static_cast<double>(grid.cells())).flatten(1, 2);
     const auto sizes = [&](int64_t count, int64_t side, int64_t beyond) {
@@ -312,7 +345,9 @@ std::vector<std::array<int64_t, 2>> BiFormer::map_sizes(int64_t height, int64_t 
   const bool pads = config_.form == BiFormerForm::kBiFormer && routing.auto_pad;
   for (size_t i = 0; i < layers_->downsampling.size(); ++i) {
     map = layers_->downsampling[i].size(map);
-    if (map[0] < 1 || map[1] < 1) fail(ExitCode::kBadInput, "the picture has {} x {} pixels (height x width), too few for stage {} of the BiFormer; give at least 32 x 32", height, width, i);
+    if (map[0] < 1 || map[1] < 1)
+      fail(ExitCode::kBadInput, "the picture has {} x {} pixels (height x width), too few for stage {} of the BiFormer; give at least 32 x 32",
+           height, width, i);
     sizes.push_back(map);
     if (routing.topks[i] <= 0 || pads) continue;
     try {
@@ -320,9 +355,10 @@ std::vector<std::array<int64_t, 2>> BiFormer::map_sizes(int64_t height, int64_t 
     } catch (const std::invalid_argument& error) {
       const int64_t reduction = int64_t{4} << i;
       fail(ExitCode::kBadInput, "the picture has {} x {} pixels (height x width), and stage {}'s {}; {}", height, width, i, error.what(),
-           config_.form == BiFormerForm::kStlNchw    ? fmt::format("give at least {} pixels on each side", reduction * routing.n_win[i])
-           : config_.form == BiFormerForm::kBiFormer ? fmt::format("give sides that are multiples of {}, or set \"auto_pad\": true in config.json", reduction * routing.n_win[i])
-                                                     : fmt::format("give sides that are multiples of {}", reduction * routing.n_win[i]));
+           config_.form == BiFormerForm::kStlNchw ? fmt::format("give at least {} pixels on each side", reduction * routing.n_win[i])
+           : config_.form == BiFormerForm::kBiFormer
+               ? fmt::format("give sides that are multiples of {}, or set \"auto_pad\": true in config.json", reduction * routing.n_win[i])
+               : fmt::format("give sides that are multiples of {}", reduction * routing.n_win[i]));
     }
   }
   return sizes;
@@ -370,7 +406,8 @@ at::Tensor BiFormer::attention_of(const at::Tensor& image, const ForwardContext&
   const c10::NoGradGuard no_grad;
   const auto stages_count = static_cast<int64_t>(config_.depth.size());
   if (query.stage < 0 || query.stage >= stages_count || query.block < 0 || query.block >= config_.depth[query.stage])
-    fail(ExitCode::kBadInput, "BiFormer: there is no block {} of stage {}; stages are 0 to {} with {} blocks", query.block, query.stage, stages_count - 1, fmt::join(config_.depth, ", "));
+    fail(ExitCode::kBadInput, "BiFormer: there is no block {} of stage {}; stages are 0 to {} with {} blocks", query.block, query.stage,
+         stages_count - 1, fmt::join(config_.depth, ", "));
   if (image.dim() == 4) {
     const auto [rows, columns] = map_sizes(image.size(2), image.size(3))[query.stage];
     if (query.row < 0 || query.row >= rows || query.column < 0 || query.column >= columns)

@@ -67,7 +67,8 @@ class Arguments {
     if (list == nullptr) return values;
     const auto fits = [&](const Json& value) { return value.is_number() && value.get<double>() >= least && value.get<double>() <= most; };
     if (fits(*list)) return std::vector<double>(kStages, list->get<double>());
-    if (!list->is_array() || list->size() != kStages || !std::all_of(list->begin(), list->end(), fits)) complain("\"{}\" is {}; it must be {} numbers from {} to {}", key, text(*list), kStages, least, most);
+    if (!list->is_array() || list->size() != kStages || !std::all_of(list->begin(), list->end(), fits))
+      complain("\"{}\" is {}; it must be {} numbers from {} to {}", key, text(*list), kStages, least, most);
     else values = list->get<std::vector<double>>();
     return values;
   }
@@ -85,7 +86,8 @@ class Arguments {
 
  private:
   static bool is_whole(const Json& value, int64_t least, int64_t most) {
-    return value.is_number() && value.get<double>() >= static_cast<double>(least) && value.get<double>() <= static_cast<double>(most) && value.get<double>() == std::floor(value.get<double>());
+    return value.is_number() && value.get<double>() >= static_cast<double>(least) && value.get<double>() <= static_cast<double>(most) &&
+           value.get<double>() == std::floor(value.get<double>());
   }
 
   const Json& config_;
@@ -117,21 +119,25 @@ void check_widths(const BiFormerConfig& c, Arguments& arguments) {
   for (size_t i = 0; i < kStages; ++i) {
     const int64_t width = c.embed_dim[i];
     if (i == 0 && c.form == BiFormerForm::kBiFormer && width % 2 != 0) arguments.complain("\"embed_dim\" begins with {}; the stem needs an even number", width);
-    if (c.hidden[i] < 1 || c.hidden[i] > 64 * kWidest) arguments.complain("\"mlp_ratios\" holds {}, so stage {} has {} hidden channels; at least 1 is needed", c.mlp_ratios[i], i, c.hidden[i]);
+    if (c.hidden[i] < 1 || c.hidden[i] > 64 * kWidest)
+      arguments.complain("\"mlp_ratios\" holds {}, so stage {} has {} hidden channels; at least 1 is needed", c.mlp_ratios[i], i, c.hidden[i]);
     if (c.routing.topks[i] <= 0) {
-      if (width % kDenseHeads != 0) arguments.complain("\"embed_dim\" of stage {} is {}; dense attention has {} heads, which must divide it", i, width, kDenseHeads);
+      if (width % kDenseHeads != 0)
+        arguments.complain("\"embed_dim\" of stage {} is {}; dense attention has {} heads, which must divide it", i, width, kDenseHeads);
       continue;
     }
     const int64_t heads = c.qk_dims[i] / c.head_dim;
     if (heads < 1 || c.qk_dims[i] % heads != 0 || width % heads != 0)
-      arguments.complain("\"head_dim\" is {}; stage {} with qk_dim {} and embed_dim {} cannot be split into {} heads", c.head_dim, i, c.qk_dims[i], width, heads);
+      arguments.complain("\"head_dim\" is {}; stage {} with qk_dim {} and embed_dim {} cannot be split into {} heads", c.head_dim, i, c.qk_dims[i],
+                         width, heads);
   }
 }
 
 std::string routing_problem(BiFormerForm form, const BiFormerRouting& routing) {
   for (size_t i = 0; i < kStages; ++i) {
     const int64_t topk = routing.topks[i], regions = routing.n_win[i] * routing.n_win[i];
-    if (routing.n_win[i] < 1 || routing.n_win[i] > kMostRegions) return fmt::format("\"n_win\" of stage {} is {}; allowed is 1 to {}", i, routing.n_win[i], kMostRegions);
+    if (routing.n_win[i] < 1 || routing.n_win[i] > kMostRegions)
+      return fmt::format("\"n_win\" of stage {} is {}; allowed is 1 to {}", i, routing.n_win[i], kMostRegions);
     if (topk > regions) return fmt::format("\"topks\" of stage {} is {}; there are {} regions", i, topk, regions);
     if (topk == 0 || topk < -2) return fmt::format("\"topks\" of stage {} is {}; allowed are 1 to the number of regions, -2 (dense attention) and -1", i, topk);
     if (topk == -2 && form == BiFormerForm::kStlNchw) return fmt::format("\"topks\" of stage {} is -2; in this form dense attention is -1", i);
@@ -177,12 +183,25 @@ BiFormerConfig BiFormerConfig::from_json(const Json& json) {
 }
 
 Json BiFormerConfig::to_json() const {
-  Json json = {{"architecture", form == BiFormerForm::kStl ? "biformer_stl" : form == BiFormerForm::kStlNchw ? "biformer_stl_nchw" : "biformer"},
-               {"in_chans", in_chans}, {"num_classes", num_classes}, {"depth", depth}, {"embed_dim", embed_dim}, {"head_dim", head_dim}, {"mlp_ratios", mlp_ratios},
-               {"side_dwconv", side_dwconv}, {"topks", routing.topks}};
+  Json json = {{"architecture", form == BiFormerForm::kStl       ? "biformer_stl"
+                                : form == BiFormerForm::kStlNchw ? "biformer_stl_nchw"
+                                                                 : "biformer"},
+               {"in_chans", in_chans},
+               {"num_classes", num_classes},
+               {"depth", depth},
+               {"embed_dim", embed_dim},
+               {"head_dim", head_dim},
+               {"mlp_ratios", mlp_ratios},
+               {"side_dwconv", side_dwconv},
+               {"topks", routing.topks}};
   if (qk_scale) json["qk_scale"] = *qk_scale;
   json[form == BiFormerForm::kBiFormer ? "n_win" : "n_wins"] = routing.n_win;
-  if (form == BiFormerForm::kBiFormer) json.update({{"qk_dims", qk_dims}, {"before_attn_dwconv", before_attn_dwconv}, {"auto_pad", routing.auto_pad}, {"kv_downsample_mode", "identity"}, {"extra_norms", extra_norms}});
+  if (form == BiFormerForm::kBiFormer)
+    json.update({{"qk_dims", qk_dims},
+                 {"before_attn_dwconv", before_attn_dwconv},
+                 {"auto_pad", routing.auto_pad},
+                 {"kv_downsample_mode", "identity"},
+                 {"extra_norms", extra_norms}});
   return json;
 }
 
@@ -192,7 +211,8 @@ void BiFormer::set_routing(const BiFormerRouting& routing) {
   for (size_t i = 0; i < kStages; ++i) {
     const int64_t own = config_.routing.topks[i];
     if ((own <= 0 || routing.topks[i] <= 0) && own != routing.topks[i])
-      fail(ExitCode::kBadInput, "BiFormer: \"topks\" of stage {} is {}, the weights are those of {}; leave it at that", i, routing.topks[i], own > 0 ? "routed attention (1 or more)" : fmt::format("dense attention ({})", own));
+      fail(ExitCode::kBadInput, "BiFormer: \"topks\" of stage {} is {}, the weights are those of {}; leave it at that", i, routing.topks[i],
+           own > 0 ? "routed attention (1 or more)" : fmt::format("dense attention ({})", own));
   }
   if (const std::string problem = routing_problem(config_.form, routing); !problem.empty()) fail(ExitCode::kBadInput, "BiFormer: {}", problem);
   config_.routing = routing;

@@ -13,7 +13,11 @@ using Json = nlohmann::json;
 
 struct SelfAttention : nn::Module {
   SelfAttention(const ViTConfig& c, AttentionSite address)
-      : site(std::move(address)), query(c.hidden_size, c.hidden_size, c.qkv_bias), key(c.hidden_size, c.hidden_size, c.qkv_bias), value(c.hidden_size, c.hidden_size, c.qkv_bias), dense(c.hidden_size, c.hidden_size) {
+      : site(std::move(address)),
+        query(c.hidden_size, c.hidden_size, c.qkv_bias),
+        key(c.hidden_size, c.hidden_size, c.qkv_bias),
+        value(c.hidden_size, c.hidden_size, c.qkv_bias),
+        dense(c.hidden_size, c.hidden_size) {
     add("attention.query", query);
     add("attention.key", key);
     add("attention.value", value);
@@ -32,7 +36,11 @@ struct SelfAttention : nn::Module {
 
 struct Layer : nn::Module {
   Layer(const ViTConfig& c, AttentionSite site)
-      : attention(c, std::move(site)), layernorm_before(c.hidden_size, c.layer_norm_eps), layernorm_after(c.hidden_size, c.layer_norm_eps), intermediate(c.hidden_size, c.intermediate_size), output(c.intermediate_size, c.hidden_size) {
+      : attention(c, std::move(site)),
+        layernorm_before(c.hidden_size, c.layer_norm_eps),
+        layernorm_after(c.hidden_size, c.layer_norm_eps),
+        intermediate(c.hidden_size, c.intermediate_size),
+        output(c.intermediate_size, c.hidden_size) {
     add("attention", attention);
     add("intermediate.dense", intermediate);
     add("output.dense", output);
@@ -88,7 +96,8 @@ struct Embeddings : nn::Module {
 struct ViT::Layers {
   explicit Layers(const ViTConfig& c) : embeddings(c), layernorm(c.hidden_size, c.layer_norm_eps) {
     for (int64_t i = 0; i < c.num_hidden_layers; ++i)
-      layers.emplace_back(c, AttentionSite{"backbone", fmt::format("vit.encoder.layer.{}.attention.attention", i), i, AttentionKind::kVision, c.num_attention_heads, c.hidden_size / c.num_attention_heads});
+      layers.emplace_back(c, AttentionSite{"backbone", fmt::format("vit.encoder.layer.{}.attention.attention", i), i, AttentionKind::kVision,
+                                           c.num_attention_heads, c.hidden_size / c.num_attention_heads});
     if (c.num_labels > 0) classifier.emplace(c.hidden_size, c.num_labels);
   }
   Embeddings embeddings;
@@ -106,8 +115,10 @@ ViT::ViT(const ViTConfig& config) : config_(config), layers_(std::make_unique<La
 ViT::~ViT() = default;
 
 BackboneOutputs ViT::forward(const at::Tensor& image, const ForwardContext& context, bool) const {
-  if (image.dim() != 4 || image.size(0) < 1 || image.size(1) != config_.num_channels || image.size(2) < config_.patch_size || image.size(3) < config_.patch_size)
-    fail(ExitCode::kBadInput, "the image has the shape [{}]; [B, {}, H, W] with sides of at least {} is needed", fmt::join(image.sizes(), ", "), config_.num_channels, config_.patch_size);
+  if (image.dim() != 4 || image.size(0) < 1 || image.size(1) != config_.num_channels || image.size(2) < config_.patch_size ||
+      image.size(3) < config_.patch_size)
+    fail(ExitCode::kBadInput, "the image has the shape [{}]; [B, {}, H, W] with sides of at least {} is needed", fmt::join(image.sizes(), ", "),
+         config_.num_channels, config_.patch_size);
   at::Tensor x = layers_->embeddings.forward(image);
   for (const Layer& layer : layers_->layers) x = layer.forward(x, forms(), context);
   x = layers_->layernorm.forward(x);
@@ -121,14 +132,17 @@ double ViT::multiply_adds(int64_t height, int64_t width) const {
   const ViTConfig& c = config_;
   const auto patches = static_cast<double>(height / c.patch_size * (width / c.patch_size)), channels = static_cast<double>(c.hidden_size), tokens = patches + 1;
   const double layer = 4 * tokens * channels * channels + 2 * tokens * tokens * channels + 2 * tokens * channels * static_cast<double>(c.intermediate_size);
-  return patches * channels * static_cast<double>(c.num_channels * c.patch_size * c.patch_size) + static_cast<double>(c.num_hidden_layers) * layer + channels * static_cast<double>(c.num_labels);
+  return patches * channels * static_cast<double>(c.num_channels * c.patch_size * c.patch_size) + static_cast<double>(c.num_hidden_layers) * layer +
+         channels * static_cast<double>(c.num_labels);
 }
 
 ViTConfig ViTConfig::from_json(const Json& json) {
   ViTConfig c;
   std::vector<std::string> complaints;
   const auto complain = [&](const char* key, const std::string& allowed) {
-    complaints.push_back(fmt::format("\"{}\" is {}; allowed is {}", key, json.contains(key) ? json[key].dump(-1, ' ', true, Json::error_handler_t::replace).substr(0, 200) : "absent", allowed));
+    complaints.push_back(fmt::format("\"{}\" is {}; allowed is {}", key,
+                                     json.contains(key) ? json[key].dump(-1, ' ', true, Json::error_handler_t::replace).substr(0, 200) : "absent",
+                                     allowed));
   };
   const auto has = [&](const char* key) { return json.contains(key) && !json[key].is_null(); };
   const auto whole = [&](const char* key, int64_t& value, int64_t most) {
@@ -159,16 +173,27 @@ ViTConfig ViTConfig::from_json(const Json& json) {
     if (json["id2label"].is_object()) c.num_labels = static_cast<int64_t>(json["id2label"].size());
     else complain("id2label", "an object of names by number");
   }
-  if (complaints.empty() && c.hidden_size % c.num_attention_heads != 0) complain("num_attention_heads", fmt::format("a divisor of hidden_size, {}", c.hidden_size));
+  if (complaints.empty() && c.hidden_size % c.num_attention_heads != 0)
+    complain("num_attention_heads", fmt::format("a divisor of hidden_size, {}", c.hidden_size));
   if (complaints.empty() && c.patch_size > c.image_size) complain("patch_size", fmt::format("1 to image_size, {}", c.image_size));
   if (!complaints.empty()) fail(ExitCode::kModel, "the ViT's config.json: {}", fmt::join(complaints, "; "));
   return c;
 }
 
 Json ViTConfig::to_json() const {
-  return {{"architectures", {"ViTForImageClassification"}}, {"model_type", "vit"}, {"image_size", image_size}, {"patch_size", patch_size}, {"num_channels", num_channels}, {"hidden_size", hidden_size},
-          {"num_hidden_layers", num_hidden_layers}, {"num_attention_heads", num_attention_heads}, {"intermediate_size", intermediate_size}, {"num_labels", num_labels}, {"layer_norm_eps", layer_norm_eps},
-          {"hidden_act", "gelu"}, {"qkv_bias", qkv_bias}};
+  return {{"architectures", {"ViTForImageClassification"}},
+          {"model_type", "vit"},
+          {"image_size", image_size},
+          {"patch_size", patch_size},
+          {"num_channels", num_channels},
+          {"hidden_size", hidden_size},
+          {"num_hidden_layers", num_hidden_layers},
+          {"num_attention_heads", num_attention_heads},
+          {"intermediate_size", intermediate_size},
+          {"num_labels", num_labels},
+          {"layer_norm_eps", layer_norm_eps},
+          {"hidden_act", "gelu"},
+          {"qkv_bias", qkv_bias}};
 }
 
 std::unique_ptr<Backbone> make_vit(const Json& config) { return std::make_unique<ViT>(ViTConfig::from_json(config)); }

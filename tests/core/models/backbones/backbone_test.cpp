@@ -48,9 +48,11 @@ TEST_P(BackboneParity, OnLibtorchsOperators) {
 }
 
 INSTANTIATE_TEST_SUITE_P(All, BackboneParity,
-                         ::testing::Values(ParityCase{"biformer", "batch"}, ParityCase{"biformer", "rectangle"}, ParityCase{"biformer_pad", "odd"}, ParityCase{"biformer_pad", "batch"},
-                                           ParityCase{"biformer_pad", "one_pixel"}, ParityCase{"biformer_mm", "odd"}, ParityCase{"biformer_stl", "batch"}, ParityCase{"biformer_stl_nchw", "odd"},
-                                           ParityCase{"biformer_stl_nchw", "divisible"}, ParityCase{"vit", "batch"}, ParityCase{"vit", "larger"}, ParityCase{"vit", "smaller"}));
+                         ::testing::Values(ParityCase{"biformer", "batch"}, ParityCase{"biformer", "rectangle"}, ParityCase{"biformer_pad", "odd"},
+                                           ParityCase{"biformer_pad", "batch"}, ParityCase{"biformer_pad", "one_pixel"},
+                                           ParityCase{"biformer_mm", "odd"}, ParityCase{"biformer_stl", "batch"},
+                                           ParityCase{"biformer_stl_nchw", "odd"}, ParityCase{"biformer_stl_nchw", "divisible"},
+                                           ParityCase{"vit", "batch"}, ParityCase{"vit", "larger"}, ParityCase{"vit", "smaller"}));
 
 using Backbones = ModelTest;
 
@@ -91,7 +93,9 @@ TEST_F(Backbones, AnotherModelsWeightsAreAllNamed) {
   write_file_atomically(folder.path() / "config.json", config.dump());
   std::filesystem::copy_file(backbone_folder("biformer_pad") / "model.safetensors", folder.path() / "model.safetensors");
   const std::string message = message_of(ExitCode::kModel, [&] { load_backbone(folder.path(), at::kCPU, at::kFloat); });
-  for (const char* part : {"unexpected", "stages.0.0.attn.lepe.weight", "wrong shape", "downsample_layers.3.0.weight\" is [24, 16, 3, 3], [40, 16, 3, 3] was expected"}) EXPECT_TRUE(contains(message, part)) << part << " in " << message;
+  for (const char* part :
+       {"unexpected", "stages.0.0.attn.lepe.weight", "wrong shape", "downsample_layers.3.0.weight\" is [24, 16, 3, 3], [40, 16, 3, 3] was expected"})
+    EXPECT_TRUE(contains(message, part)) << part << " in " << message;
 }
 
 TEST_F(Backbones, UnknownArchitecturesAreNamedWithTheNearest) {
@@ -104,7 +108,8 @@ TEST_F(Backbones, StopBetweenBlocks) {
   stop.request_stop();
   ForwardContext context;
   context.stop = stop.get_token();
-  for (const char* name : {"biformer", "vit"}) EXPECT_THROW(load_backbone(backbone_folder(name), at::kCPU, at::kFloat)->forward(BackboneCase(name, "batch").image, context), Interrupted);
+  for (const char* name : {"biformer", "vit"})
+    EXPECT_THROW(load_backbone(backbone_folder(name), at::kCPU, at::kFloat)->forward(BackboneCase(name, "batch").image, context), Interrupted);
 }
 
 TEST_F(Backbones, ProgramsReachDenseAttention) {
@@ -126,7 +131,8 @@ TEST_F(Backbones, ProgramsReachDenseAttention) {
   EXPECT_EQ(program.visited[0].heads, 8);
 }
 
-const Json kTinyVit = {{"architecture", "vit"}, {"hidden_size", 8}, {"num_hidden_layers", 2}, {"num_attention_heads", 2}, {"intermediate_size", 12}, {"image_size", 12}, {"patch_size", 4}, {"num_labels", 3}};
+const Json kTinyVit = {{"architecture", "vit"},   {"hidden_size", 8}, {"num_hidden_layers", 2}, {"num_attention_heads", 2},
+                       {"intermediate_size", 12}, {"image_size", 12}, {"patch_size", 4},        {"num_labels", 3}};
 
 TEST_F(Backbones, GradientsOfTheViT) { expect_right_gradients(*random_backbone(kTinyVit, at::kDouble), random_image({2, 3, 16, 12}, at::kDouble)); }
 

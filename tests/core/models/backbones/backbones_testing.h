@@ -11,7 +11,9 @@
 
 namespace attelier {
 
-inline std::filesystem::path backbone_folder(const std::string& model) { return std::filesystem::path(ATTELIER_SOURCE_DIR) / "tests/parity/fixtures/backbones" / model; }
+inline std::filesystem::path backbone_folder(const std::string& model) {
+  return std::filesystem::path(ATTELIER_SOURCE_DIR) / "tests/parity/fixtures/backbones" / model;
+}
 
 /// Image and results of one case of tests/parity/*_fixtures.py.
 struct BackboneCase {
@@ -45,7 +47,9 @@ std::unique_ptr<Model> random_backbone(const nlohmann::json& config, at::ScalarT
   return model;
 }
 
-inline at::Tensor random_image(std::vector<int64_t> shape, at::ScalarType dtype = at::kFloat, uint64_t seed = 7) { return at::randn(shape, make_generator(seed), at::TensorOptions().dtype(at::kDouble)).to(dtype); }
+inline at::Tensor random_image(std::vector<int64_t> shape, at::ScalarType dtype = at::kFloat, uint64_t seed = 7) {
+  return at::randn(shape, make_generator(seed), at::TensorOptions().dtype(at::kDouble)).to(dtype);
+}
 
 /// The gradients of all learnt parameters and of the picture, in float64, against central differences along a random direction of each.
 inline void expect_right_gradients(Backbone& model, at::Tensor image, double limit = 1e-6) {

@@ -8,7 +8,9 @@ namespace {
 
 using Json = nlohmann::json;
 
-const Json kTiny = {{"architecture", "biformer"}, {"depth", {1, 1, 1, 1}}, {"embed_dim", {8, 8, 16, 16}}, {"head_dim", 8}, {"mlp_ratios", {2, 2, 2, 2}}, {"n_win", 2}, {"topks", {1, 2, 3, -2}}, {"num_classes", 5}};
+const Json kTiny = {
+    {"architecture", "biformer"}, {"depth", {1, 1, 1, 1}}, {"embed_dim", {8, 8, 16, 16}}, {"head_dim", 8}, {"mlp_ratios", {2, 2, 2, 2}}, {"n_win", 2},
+    {"topks", {1, 2, 3, -2}},     {"num_classes", 5}};
 
 Json changed(Json config, const Json& change) {
   config.update(change);
@@ -16,11 +18,26 @@ Json changed(Json config, const Json& change) {
 }
 
 Json released(const char* name) {
-  const Json sizes = {{"T", {{"depth", {2, 2, 8, 2}}, {"embed_dim", {64, 128, 256, 512}}}}, {"S", {{"depth", {4, 4, 18, 4}}, {"embed_dim", {64, 128, 256, 512}}}}, {"B", {{"depth", {4, 4, 18, 4}}, {"embed_dim", {96, 192, 384, 768}}}}};
+  const Json sizes = {{"T", {{"depth", {2, 2, 8, 2}}, {"embed_dim", {64, 128, 256, 512}}}},
+                      {"S", {{"depth", {4, 4, 18, 4}}, {"embed_dim", {64, 128, 256, 512}}}},
+                      {"B", {{"depth", {4, 4, 18, 4}}, {"embed_dim", {96, 192, 384, 768}}}}};
   if (std::string(name).starts_with("biformer_stl")) return {{"architecture", name}};
-  return changed(sizes.at(name), {{"architecture", "biformer"}, {"mlp_ratios", {3, 3, 3, 3}}, {"n_win", 7}, {"topks", {1, 4, 16, -2}}, {"qk_dims", sizes.at(name)["embed_dim"]}, {"head_dim", 32},
-                                  {"kv_downsample_mode", "identity"}, {"kv_per_wins", {-1, -1, -1, -1}}, {"side_dwconv", 5}, {"before_attn_dwconv", 3}, {"layer_scale_init_value", -1},
-                                  {"param_routing", false}, {"diff_routing", false}, {"soft_routing", false}, {"pre_norm", true}, {"pe", nullptr}});
+  return changed(sizes.at(name), {{"architecture", "biformer"},
+                                  {"mlp_ratios", {3, 3, 3, 3}},
+                                  {"n_win", 7},
+                                  {"topks", {1, 4, 16, -2}},
+                                  {"qk_dims", sizes.at(name)["embed_dim"]},
+                                  {"head_dim", 32},
+                                  {"kv_downsample_mode", "identity"},
+                                  {"kv_per_wins", {-1, -1, -1, -1}},
+                                  {"side_dwconv", 5},
+                                  {"before_attn_dwconv", 3},
+                                  {"layer_scale_init_value", -1},
+                                  {"param_routing", false},
+                                  {"diff_routing", false},
+                                  {"soft_routing", false},
+                                  {"pre_norm", true},
+                                  {"pe", nullptr}});
 }
 
 struct Released {
@@ -48,7 +65,8 @@ TEST_P(BiFormerSizes, AreThePublishedOnes) {
 
 // The counts of the authors' state_dicts; multiply-adds as their tables have them, with one more digit.
 INSTANTIATE_TEST_SUITE_P(All, BiFormerSizes,
-                         ::testing::Values(Released{"T", 13142760, 264, 2.216e9}, Released{"S", 25536232, 518, 4.464e9}, Released{"B", 56804968, 518, 9.759e9}, Released{"biformer_stl", 28372552, 201, 4.567e9},
+                         ::testing::Values(Released{"T", 13142760, 264, 2.216e9}, Released{"S", 25536232, 518, 4.464e9},
+                                           Released{"B", 56804968, 518, 9.759e9}, Released{"biformer_stl", 28372552, 201, 4.567e9},
                                            Released{"biformer_stl_nchw", 28372552, 201, 4.567e9}),
                          [](const auto& info) { return std::string(info.param.name); });
 
@@ -66,12 +84,15 @@ TEST(BiFormerNames, AreTheCheckpoints) {
   BiFormer second(BiFormerConfig::from_json(released("biformer_stl_nchw")));
   shapes.clear();
   for (const auto& [name, parameter] : second.named_parameters()) shapes[name] = parameter->shape;
-  for (const char* name : {"stages.0.blocks.1.attn.qkv_linear.bias", "stages.2.blocks.5.attn.output_linear.weight", "stages.3.blocks.0.attn.lepe.weight", "stages.0.blocks.0.mlp.2.weight"}) EXPECT_TRUE(shapes.contains(name)) << name;
+  for (const char* name : {"stages.0.blocks.1.attn.qkv_linear.bias", "stages.2.blocks.5.attn.output_linear.weight",
+                           "stages.3.blocks.0.attn.lepe.weight", "stages.0.blocks.0.mlp.2.weight"})
+    EXPECT_TRUE(shapes.contains(name)) << name;
 }
 
 using BiFormerTest = ModelTest;
 
-BackboneOutputs with_routing(BiFormer& model, const at::Tensor& image, std::vector<int64_t> n_win, std::vector<int64_t> topks, BiFormerRouting::Choice choice = BiFormerRouting::Choice::kLearned) {
+BackboneOutputs with_routing(BiFormer& model, const at::Tensor& image, std::vector<int64_t> n_win, std::vector<int64_t> topks,
+                             BiFormerRouting::Choice choice = BiFormerRouting::Choice::kLearned) {
   BiFormerRouting routing = model.config().routing;
   routing.n_win = std::move(n_win);
   routing.topks = std::move(topks);
@@ -162,7 +183,9 @@ TEST_F(BiFormerTest, CellsBeyondTheMapDoNotCountInMeans) {
   const kernels::RegionGrid grid = biformer_grid(BiFormerForm::kStlNchw, 7, 5, 3);  // 2 x 1 cells: 4 x 5 regions
   EXPECT_EQ(grid.rows, 4);
   EXPECT_EQ(grid.columns, 5);
-  const auto means = [](const at::Tensor& x) { return at::avg_pool2d(x.permute({0, 3, 1, 2}), {2, 1}, {2, 1}, 0, /*ceil_mode=*/true, /*count_include_pad=*/false).flatten(2); };
+  const auto means = [](const at::Tensor& x) {
+    return at::avg_pool2d(x.permute({0, 3, 1, 2}), {2, 1}, {2, 1}, 0, /*ceil_mode=*/true, /*count_include_pad=*/false).flatten(2);
+  };
   EXPECT_TRUE(close(route_regions(q, k, grid, 2, 1).logits, at::matmul(means(q).transpose(1, 2), means(k)), 1e-6));
 }
 
@@ -188,17 +211,21 @@ TEST_F(BiFormerTest, TheSecondImplementationIsTheFirstWhereRegionsDivideTheMap) 
 }
 
 TEST_F(BiFormerTest, AQuerysWeightsMakeItsOutput) {
-  for (const Json& change : {Json{{"topks", {1, 2, 3, -2}}}, Json{{"auto_pad", true}, {"n_win", 3}}, Json{{"architecture", "biformer_stl_nchw"}, {"topks", {2, 2, 1, -1}}}}) {
+  for (const Json& change : {Json{{"topks", {1, 2, 3, -2}}}, Json{{"auto_pad", true}, {"n_win", 3}},
+                             Json{{"architecture", "biformer_stl_nchw"}, {"topks", {2, 2, 1, -1}}}}) {
     const auto model = random_backbone<BiFormer>(changed(kTiny, change));
     const at::Tensor image = random_image({2, 3, 32, 64});
     at::Tensor q, v, o;
     int64_t calls = 0;
     kernels::RegionAttention seen;
-    model->set_attention_forms({.regions = [&](const at::Tensor& queries, const at::Tensor& keys, const at::Tensor& values, const kernels::RegionAttention& attention) {
-      const at::Tensor output = kernels::attend_regions(queries, keys, values, attention);
-      if (calls++ == 1) v = values, o = output, seen = attention;
-      return output;
-    }, .dense = {}});
+    model->set_attention_forms(
+        {.regions =
+             [&](const at::Tensor& queries, const at::Tensor& keys, const at::Tensor& values, const kernels::RegionAttention& attention) {
+               const at::Tensor output = kernels::attend_regions(queries, keys, values, attention);
+               if (calls++ == 1) v = values, o = output, seen = attention;
+               return output;
+             },
+         .dense = {}});
     const int64_t row = 2, column = 5;
     const at::Tensor weights = model->attention_of(image, {}, {1, 0, row, column});
     EXPECT_EQ(weights.size(0), 2);
@@ -221,7 +248,11 @@ TEST_F(BiFormerTest, AQuerysWeightsMakeItsOutput) {
   EXPECT_EQ(dense.size(1), 8);
   EXPECT_TRUE(at::allclose(dense.sum({2, 3}), at::ones({1, 8}), 1e-5, 1e-6));
   EXPECT_TRUE(contains(message_of(ExitCode::kBadInput, [&] { model->attention_of(random_image({1, 3, 64, 64}), {}, {2, 1, 0, 0}); }), "no block 1 of stage 2"));
-  EXPECT_TRUE(contains(message_of(ExitCode::kBadInput, [&] { model->attention_of(random_image({1, 3, 64, 64}), {}, {2, 0, 4, 0}); }), "outside the 4 x 4 cells"));
+  EXPECT_TRUE(contains(message_of(ExitCode::kBadInput,
+                                  [&] {
+                                    model->attention_of(random_image({1, 3, 64, 64}), {}, {2, 0, 4, 0});
+                                  }),
+                       "outside the 4 x 4 cells"));
 }
 
 TEST_F(BiFormerTest, Gradients) {
@@ -230,8 +261,11 @@ TEST_F(BiFormerTest, Gradients) {
     model->set_training(training);
     expect_right_gradients(*model, random_image({2, 3, 32, 32}, at::kDouble), training ? 1e-5 : 1e-6);
   }
-  expect_right_gradients(*random_backbone(changed(kTiny, {{"auto_pad", true}, {"n_win", 3}, {"topks", {2, 3, 4, -1}}, {"extra_norms", true}}), at::kDouble), random_image({1, 3, 21, 18}, at::kDouble));
-  expect_right_gradients(*random_backbone(changed(kTiny, {{"architecture", "biformer_stl_nchw"}, {"topks", {2, 2, 3, -1}}}), at::kDouble), random_image({1, 3, 44, 36}, at::kDouble));
+  expect_right_gradients(
+      *random_backbone(changed(kTiny, {{"auto_pad", true}, {"n_win", 3}, {"topks", {2, 3, 4, -1}}, {"extra_norms", true}}), at::kDouble),
+      random_image({1, 3, 21, 18}, at::kDouble));
+  expect_right_gradients(*random_backbone(changed(kTiny, {{"architecture", "biformer_stl_nchw"}, {"topks", {2, 2, 3, -1}}}), at::kDouble),
+                         random_image({1, 3, 44, 36}, at::kDouble));
 }
 
 TEST_F(BiFormerTest, TrainingMovesTheRunningStatistics) {
@@ -250,12 +284,15 @@ TEST_F(BiFormerTest, PicturesThatDoNotFit) {
     const auto model = random_backbone(config);
     return message_of(ExitCode::kBadInput, [&] { model->forward(at::zeros(shape), {}); });
   };
-  EXPECT_TRUE(contains(message(kTiny, {1, 3, 40, 64}), "stage 1's map of 5 x 8 cells cannot be cut into 2 x 2 equal regions; give sides that are multiples of 16, or set \"auto_pad\""));
+  EXPECT_TRUE(
+      contains(message(kTiny, {1, 3, 40, 64}),
+               "stage 1's map of 5 x 8 cells cannot be cut into 2 x 2 equal regions; give sides that are multiples of 16, or set \"auto_pad\""));
   EXPECT_TRUE(contains(message(kTiny, {1, 1, 32, 32}), "[B, 3, H, W] is needed"));
   EXPECT_TRUE(contains(message(kTiny, {0, 3, 32, 32}), "[B, 3, H, W] is needed"));
   EXPECT_TRUE(contains(message(kTiny, {1, 3, 32, 0}), "too few"));
   EXPECT_TRUE(contains(message(changed(kTiny, {{"architecture", "biformer_stl"}}), {1, 3, 1, 1}), "too few"));
-  EXPECT_TRUE(contains(message(changed(kTiny, {{"architecture", "biformer_stl_nchw"}, {"topks", {1, 2, 3, -1}}, {"n_win", 3}}), {1, 3, 32, 32}), "smaller than 3 x 3 regions"));
+  EXPECT_TRUE(contains(message(changed(kTiny, {{"architecture", "biformer_stl_nchw"}, {"topks", {1, 2, 3, -1}}, {"n_win", 3}}), {1, 3, 32, 32}),
+                       "smaller than 3 x 3 regions"));
 }
 
 TEST_F(BiFormerTest, PicturesOfNaNGiveNaN) {
@@ -266,16 +303,26 @@ TEST_F(BiFormerTest, PicturesOfNaNGiveNaN) {
 }
 
 TEST(BiFormerConfigs, SurviveJson) {
-  for (const Json& config : {kTiny, released("S"), released("biformer_stl"), released("biformer_stl_nchw"), changed(kTiny, {{"extra_norms", true}, {"qk_scale", 0.3}, {"auto_pad", true}})})
+  for (const Json& config : {kTiny, released("S"), released("biformer_stl"), released("biformer_stl_nchw"),
+                             changed(kTiny, {{"extra_norms", true}, {"qk_scale", 0.3}, {"auto_pad", true}})})
     EXPECT_EQ(BiFormerConfig::from_json(BiFormerConfig::from_json(config).to_json()).to_json(), BiFormerConfig::from_json(config).to_json());
 }
 
 TEST(BiFormerConfigs, ComplaintsComeTogether) {
   const std::string message = message_of(ExitCode::kModel, [] {
-    BiFormerConfig::from_json({{"architecture", "biformer"}, {"depth", {1, 2}}, {"kv_downsample_mode", "ada_avgpool"}, {"soft_routing", true}, {"layer_scale_init_value", 1e-5}, {"topks", {50, 4, 16, -2}},
-                               {"embed_dim", {64, 128, 256, 510}}, {"side_dwconv", 4}, {"pre_norm", 1}, {"mlp_ratios", "wide"}});
+    BiFormerConfig::from_json({{"architecture", "biformer"},
+                               {"depth", {1, 2}},
+                               {"kv_downsample_mode", "ada_avgpool"},
+                               {"soft_routing", true},
+                               {"layer_scale_init_value", 1e-5},
+                               {"topks", {50, 4, 16, -2}},
+                               {"embed_dim", {64, 128, 256, 510}},
+                               {"side_dwconv", 4},
+                               {"pre_norm", 1},
+                               {"mlp_ratios", "wide"}});
   });
-  for (const char* part : {"\"depth\"", "ada_avgpool", "soft_routing", "layer_scale_init_value", "\"topks\" of stage 0 is 50; there are 49 regions", "510", "side_dwconv", "pre_norm", "mlp_ratios"})
+  for (const char* part : {"\"depth\"", "ada_avgpool", "soft_routing", "layer_scale_init_value", "\"topks\" of stage 0 is 50; there are 49 regions",
+                           "510", "side_dwconv", "pre_norm", "mlp_ratios"})
     EXPECT_TRUE(contains(message, part)) << part << " in " << message;
 }
 

@@ -91,7 +91,7 @@ LearnedWindows VsaAttention::find_windows(const at::Tensor& x) const {
   // The average of a window counts what lies beyond the map as zeros.
   const at::Tensor pooled = at::avg_pool2d(as_map(x), {window_, window_}, {window_, window_}, {grid.top, grid.left}, true, true, window_ * window_);
   const at::Tensor features = at::leaky_relu(as_rows(pooled).to(type), kLeakySlope);  // [B,window rows,window columns,in]
-  const auto per_head = [&](const Regression& regression) { return regression.forward(features).view({batches, grid.regions(), heads_, 2}).transpose(1, 2); };
+  const auto per_head = [&](const Regression& regression) { return regression.forward(features).to(type).view({batches, grid.regions(), heads_, 2}).transpose(1, 2); };
   windows.raw_offsets = per_head(offsets_);
   windows.raw_scales = per_head(scales_);
   // The regression speaks in the sampler's units: from the map's first cell to its last are 2.

@@ -1,10 +1,10 @@
 """Fixtures of the backbones BiFormer and ViT: tiny random models, their weights in the authors' layout, and what the references compute from them.
 
-Needs torch 2.11.0, transformers 4.57 and safetensors 0.6 or newer. Run it from the repository root:
+Needs torch 2.11.0, transformers 4.57, Pillow 13.0.0 and safetensors 0.6 or newer. Run it from the repository root:
     python tests/parity/backbone_fixtures.py
 It writes tests/parity/fixtures/backbones/NAME/: config.json with the authors' arguments, the weights (float16 values) as model.safetensors or, of two models, as
 the authors save them (.pth), and one cases/CASE.safetensors per case with the image as in.image (float16) and the float32 results as out.*. The reference of BiFormer is
-biformer_model.py beside this file.
+biformer_model.py beside this file. preparation/ holds pictures and what backbones are given of them.
 """
 
 import argparse
@@ -12,9 +12,11 @@ import json
 import pathlib
 import shutil
 
+import numpy
 import torch
+from PIL import Image
 from safetensors.torch import save_file
-from transformers import ViTConfig, ViTForImageClassification
+from transformers import ViTConfig, ViTForImageClassification, ViTImageProcessor
 
 from biformer_model import SIZES, BiFormer, gathered_attention, looped_attention
 
@@ -134,13 +136,32 @@ def vits():
         case("vit", title, image, {"logits": logits, "features.0": hidden[:, 1:].transpose(1, 2).unflatten(2, (height // 8, width // 8))})
 
 
+def preparations():
+    """Pictures as torchvision's evaluation transforms and transformers' ViTImageProcessor prepare them."""
+    (FOLDER / "preparation").mkdir(parents=True, exist_ok=True)
+    for title, (height, width) in {"wide": (37, 61), "high": (90, 40), "tiny": (7, 5)}.items():
+        picture = torch.randint(0, 256, (height, width, 3), dtype=torch.uint8, generator=torch.Generator().manual_seed(height))
+        image, side = Image.fromarray(picture.numpy()), 16
+        short = int(side / 0.875)
+        size = (short, int(short * height / width)) if width <= height else (int(short * width / height), short)
+        # In two steps, the horizontal one first, as Pillow up to 12 does.
+        resized = image.resize((size[0], height), Image.BICUBIC).resize(size, Image.BICUBIC)
+        left, top = int(round((size[0] - side) / 2.0)), int(round((size[1] - side) / 2.0))
+        square = torch.from_numpy(numpy.array(resized.crop((left, top, left + side, top + side)))).permute(2, 0, 1).float() / 255
+        mean, deviation = torch.tensor([0.485, 0.456, 0.406])[:, None, None], torch.tensor([0.229, 0.224, 0.225])[:, None, None]
+        vit = ViTImageProcessor(size={"height": side, "width": side})(image.resize((side, height), Image.BILINEAR), return_tensors="pt")["pixel_values"]
+        tensors = {"in.picture": picture, "out.imagenet": ((square - mean) / deviation)[None].contiguous(), "out.vit": vit.contiguous()}
+        save_file(tensors, FOLDER / "preparation" / f"{title}.safetensors")
+
+
 if __name__ == "__main__":
     torch.set_num_threads(1)
-    for name in [*MODELS, "vit"]:
+    for name in [*MODELS, "vit", "preparation"]:
         shutil.rmtree(FOLDER / name, ignore_errors=True)
     with torch.no_grad():
         check_attention()
         key_lists()
         biformers()
         vits()
-    print(sum(file.stat().st_size for name in [*MODELS, "vit"] for file in (FOLDER / name).rglob("*") if file.is_file()), "bytes")
+        preparations()
+    print(sum(file.stat().st_size for name in [*MODELS, "vit", "preparation"] for file in (FOLDER / name).rglob("*") if file.is_file()), "bytes")

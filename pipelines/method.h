@@ -39,8 +39,9 @@ class Trace {
 struct MethodJob {
   Json params;
   std::map<std::string, std::vector<std::filesystem::path>> inputs;
-  DiffusionModel* model = nullptr;
+  DiffusionModel* model = nullptr;  // absent for methods that open their model themselves
   Trace* trace = nullptr;
+  std::filesystem::path model_path = {};
 
   const std::filesystem::path* input(const std::string& name) const {
     const auto found = inputs.find(name);
@@ -48,10 +49,16 @@ struct MethodJob {
   }
 };
 
-/// One finished picture. `params` are those of a job that makes this picture alone.
+/// One finished picture, or a finding without one (image without pixels, no `write`). `params` are those of a job that makes this picture alone.
 struct MethodOutput {
   Image image;
   Json params;
+  /// Of pictures that never lie in memory whole, and videos: writes the new file `file`, of the kind that `extension` names. `image` then has no pixels.
+  std::function<void(const std::filesystem::path& file, const std::string& extension, const PngTexts& texts)> write = {};
+  std::string extension = {};  // where it is not that of the job's pattern
+  std::string label = {};      // tells several pictures of one run apart: stands at the end of the file's name
+  Json result = {};            // what was found: of a picture in the record beside it, otherwise in the run's record
+  std::string text = {};       // the same for people
 };
 
 using OutputSink = std::function<void(MethodOutput output)>;
@@ -63,6 +70,11 @@ struct Method {
   std::vector<std::string> examples;  // arguments after `attelier NAME`
   /// Hands each picture to the sink as soon as it is finished. Throws Error; Interrupted when the context was stopped.
   std::function<void(const MethodJob& job, const Context& context, const OutputSink& sink)> run;
+  std::string default_model = "mini";
+  /// Of methods without a diffusion model: which one of `path`, that the job names, they need. They open it themselves. Throws Error(kModel).
+  std::function<std::filesystem::path(const std::filesystem::path& path, const Json& params)> find_model = {};
+  bool takes_files = false;  // on the command line: NAME IN... OUT, one job for each file of the first input
+  bool makes_files = true;   // of such methods; false: no OUT
 };
 
 /// All methods, in the order in which help lists them.

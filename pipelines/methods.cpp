@@ -1,11 +1,12 @@
 #include "pipelines/generate/generate.h"
 #include "pipelines/method.h"
 #include "pipelines/style/style.h"
+#include "pipelines/upscale/upscale.h"
 
 namespace attelier {
 
 const std::vector<const Method*>& methods() {
-  static const std::vector<const Method*> all = {&kGenerateMethod, &kStyleMethod};
+  static const std::vector<const Method*> all = {&kGenerateMethod, &kStyleMethod, &kUpscaleMethod};
   return all;
 }
 

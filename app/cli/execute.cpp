@@ -75,4 +75,23 @@ Json execute_job(const PreparedJob& prepared, const ExecuteOptions& options, Inv
   return result.record;
 }
 
+void JobBatch::run(const std::string& name, const std::function<Json()>& job) {
+  try {
+    if (Json record = job(); !record.is_null()) records_.push_back(std::move(record));
+  } catch (const Interrupted&) {
+    throw;
+  } catch (const Error& error) {
+    if (count_ == 1) throw;
+    invocation_.console.log(LogLevel::kError, error.what());
+    records_.push_back({{"job", name}, {"error", error.what()}, {"exit_code", static_cast<int>(error.code())}});
+    if (failed_++ == 0) code_ = error.code();
+  }
+}
+
+void JobBatch::finish(const ExecuteOptions& options) {
+  const bool printed = options.print_job || options.dry_run;
+  if (options.json && !printed && !records_.empty()) fmt::print("{}\n", dump(count_ == 1 ? records_[0] : Json{{"jobs", records_}}, 2));
+  if (failed_ > 0) invocation_.exit_code = static_cast<int>(failed_ == count_ ? code_ : ExitCode::kSomeFailed);
+}
+
 }  // namespace attelier

@@ -1,6 +1,7 @@
 // What the verbs that run jobs share.
 #pragma once
 
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -26,5 +27,21 @@ PreparedJob prepare_job(const JobDocument& document, const SettingFlags& flags);
 
 /// Prints the job, its plan, or runs it; the files' names (or, with --json, the record) go to standard output. Returns the record, null if nothing ran.
 Json execute_job(const PreparedJob& prepared, const ExecuteOptions& options, Invocation& invocation);
+
+/// Several jobs after each other: one that fails does not stop the others. The exit code is that of a lone job or of jobs that all fail, kSomeFailed
+/// otherwise.
+class JobBatch {
+ public:
+  JobBatch(Invocation& invocation, size_t count) : invocation_(invocation), count_(count), records_(Json::array()) {}
+  /// `job` gives the record to be printed, or null. A lone job's errors, and interruptions, pass through.
+  void run(const std::string& name, const std::function<Json()>& job);
+  void finish(const ExecuteOptions& options);
+
+ private:
+  Invocation& invocation_;
+  size_t count_, failed_ = 0;
+  ExitCode code_ = ExitCode::kOk;
+  Json records_;
+};
 
 }  // namespace attelier

@@ -72,10 +72,12 @@ void SettingFlags::add_input(CLI::App& verb, const InputDescription& description
   flags_.push_back({"inputs", description.name, as_parameter, option, true, description.several});
 }
 
-void SettingFlags::add_common(CLI::App& verb, const std::vector<std::string>& groups) {
+void SettingFlags::add_common(CLI::App& verb, const std::vector<std::string>& groups, const std::string& model) {
   for (const CommonSetting& setting : common_settings()) {
     if (std::find(groups.begin(), groups.end(), setting.group) == groups.end()) continue;
-    add(verb, setting.group, setting.flag, setting.description);
+    ParameterDescription description = setting.description;
+    if (setting.flag == "model" && !model.empty()) description.default_value = model;
+    add(verb, setting.group, setting.flag, description);
     flags_.back().option->group("Run and output");
   }
 }

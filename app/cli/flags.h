@@ -19,8 +19,8 @@ class SettingFlags {
   /// A parameter of a method. `prompt` may also stand without its flag.
   void add_parameter(CLI::App& verb, const ParameterDescription& description);
   void add_input(CLI::App& verb, const InputDescription& description);
-  /// The settings that all methods share, of these groups ("", "output", "run").
-  void add_common(CLI::App& verb, const std::vector<std::string>& groups);
+  /// The settings that all methods share, of these groups ("", "output", "run"). `model`: the default one, where it is not that of most methods.
+  void add_common(CLI::App& verb, const std::vector<std::string>& groups, const std::string& model = "");
 
   /// What was given on the command line. Throws Error(kUsage).
   SettingsLayer layer() const;

@@ -72,9 +72,9 @@ void add_bench_verb(CLI::App& app, Invocation& invocation) {
   auto options = std::make_shared<BenchOptions>();
   BenchSettings& settings = options->settings;
   CLI::App* verb = app.add_subcommand("bench", "Measure the speed and memory of one part of a model");
-  verb->add_option("what", settings.what, "unet (one step), vae (one decode), text (one prompt), backbone (a batch of pictures), attend (one attention) or controls (all controls of attention)")
+  verb->add_option("what", settings.what, "unet (one step), vae (one decode), text (one prompt), backbone (a batch of pictures), upscaler (a batch of small pictures), attend (one attention) or controls (all controls of attention)")
       ->required()
-      ->check(CLI::IsMember({"unet", "vae", "text", "backbone", "attend", "controls"}));
+      ->check(CLI::IsMember({"unet", "vae", "text", "backbone", "upscaler", "attend", "controls"}));
   verb->add_option("--model", options->model, "A model's path or name")->type_name("PATH");
   verb->add_option("--random", options->random, "A folder with config.json (or unet/config.json, ...): random weights of those sizes")->type_name("CONFIG_DIR");
   verb->add_option("--height", settings.height, "Pixels; 0 = the model's own size")->check(CLI::Range(0, 65536));
@@ -94,7 +94,7 @@ void add_bench_verb(CLI::App& app, Invocation& invocation) {
       ->type_name("NAME");
   verb->add_flag("--profile", settings.with_profile, "Also one run with every operator timed: where the time goes");
   verb->add_option("--json", options->json, "Also write the result as JSON; - = standard output")->type_name("FILE");
-  verb->footer("backbone also says the multiply-adds of one picture, which papers call FLOPs: all products of convolutions, linear layers, attention (queries by keys, weights by "
+  verb->footer("backbone and upscaler also say the multiply-adds of one picture, which papers call FLOPs: all products of convolutions, linear layers, attention (queries by keys, weights by "
                "values) and routing (regions by regions); no norms, activations, biases or sums.\n\nExamples:\n  attelier bench unet --model mini --batch 2 --repeat 5\n  attelier bench backbone --random CONFIG_DIR --height 640 --width 640 --baseline torch\n  attelier bench attend --shape 2,8,4096,77,40 --dtype bfloat16 --baseline torch");
   verb->callback([options, &invocation] { bench(*options, invocation); });
 }

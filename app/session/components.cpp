@@ -8,6 +8,7 @@
 #include "core/base/parameters.h"
 #include "core/diffusion/diffusion_model.h"
 #include "core/models/backbones/backbone.h"
+#include "core/models/upscalers/rgt.h"
 #include "core/weights/load.h"
 
 namespace attelier {
@@ -92,6 +93,11 @@ NamedTensors run_backbone(const ComponentCall& call) {
   for (size_t i = 0; i < outputs.features.size(); ++i) tensors.emplace_back(fmt::format("features.{}", i), outputs.features[i]);
   tensors.insert(tensors.end(), outputs.records.begin(), outputs.records.end());
   return tensors;
+}
+
+NamedTensors run_upscaler(const ComponentCall& call) {
+  require(ModelFiles(call.model), "upscaler");
+  return {{"image", load_upscaler(call.model, call.device, call.dtype)->forward(call.input("image"), call.context)}};
 }
 
 NamedTensors run_scheduler(const ComponentCall& call, bool inverse) {
@@ -278,6 +284,7 @@ const std::vector<Component>& components() {
        "down_block_res_samples.I, mid_block_res_sample", run_controlnet},
       {"backbone", "A vision backbone on a normalised picture", {{"image", InputKind::kFloat, {"B", "3", "H", "W"}}},
        "logits, features.I, and what attention chose: routes.STAGE.BLOCK, windows.CELL, ...", run_backbone},
+      {"upscaler", "An upscaler on a picture in [0, 1]", {{"image", InputKind::kFloat, {"B", "3", "H", "W"}}}, "image", run_upscaler},
       {"scheduler", "All steps of the model's scheduler", kSchedule, kScheduleOutputs, [](const ComponentCall& call) { return run_scheduler(call, false); }},
       {"inverse_scheduler", "All steps of DDIM inversion", kSchedule, kScheduleOutputs, [](const ComponentCall& call) { return run_scheduler(call, true); }},
   };

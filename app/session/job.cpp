@@ -170,7 +170,7 @@ Job parse_job(const Json& json, const JobSource& source) {
   }
   job.name = text_at(json, "name", job.method->name, "", problems);
   // A model is a name or a path; {"unet": PATH} is the spelling of jobs that name parts and hashes.
-  const Json fallback = common_group("").front().default_value;
+  const std::string& fallback = job.method->default_model;
   if (const auto model = json.find("model"); model != json.end() && model->is_object()) {
     check_keys(*model, {"unet", "sha256"}, "/model", problems);
     job.model = text_at(*model, "unet", fallback, "/model", problems);
@@ -189,7 +189,7 @@ Job parse_job(const Json& json, const JobSource& source) {
   if (problems.size() == before_common) {
     job.output = {output["dir"].get<std::string>(), output["pattern"], output["exists"], output["embed_job"], output["record"]};
     job.run = {run["device"], run["dtype"], run["threads"]};
-    const std::string wrong = pattern_problem(job.output.pattern);
+    const std::string wrong = pattern_problem(job.output.pattern, job.method->takes_files);
     if (!wrong.empty()) problems.push_back({"/output/pattern", wrong});
     if (job.output.folder.empty()) job.output.folder = ".";
   }

@@ -14,6 +14,7 @@
 #include "core/models/backbones/backbone.h"
 #include "core/models/text_encoder.h"
 #include "core/models/unet.h"
+#include "core/models/upscalers/rgt.h"
 #include "core/models/vae.h"
 #include "core/weights/load.h"
 #include "core/weights/model_files.h"
@@ -41,8 +42,8 @@ class ComponentSource {
       fail(ExitCode::kModel, "{}: is not JSON: {}", file.string(), error.what());
     }
   }
-  void load(nn::Module& module, const BenchSettings& settings) const {
-    if (files_) return load_weights(module, *files_->weights(component_), settings.device, settings.dtype);
+  void load(nn::Module& module, const BenchSettings& settings, const std::vector<std::string>& computed_buffers = {}) const {
+    if (files_) return load_weights(module, *files_->weights(component_), settings.device, settings.dtype, "", computed_buffers);
     module.initialise(make_generator(0));
     module.to(settings.device, settings.dtype);
   }
@@ -121,6 +122,18 @@ Subject backbone_subject(const ComponentSource& source, BenchSettings& settings)
     model.set_attention_forms(baseline ? AttentionForms{gathered_attention, dense} : AttentionForms{});
   };
   return {std::move(backbone), [&model, image](const ForwardContext& context) { model.forward(image, context); }, set_baseline, model.multiply_adds(settings.height, settings.width)};
+}
+
+Subject upscaler_subject(const ComponentSource& source, BenchSettings& settings) {
+  auto upscaler = std::make_unique<Rgt>(RgtConfig::from_json(source.config()));
+  source.load(*upscaler, settings, Rgt::computed_buffers());
+  for (int64_t* side : {&settings.height, &settings.width})
+    if (*side == 0) *side = 64;
+  const at::Tensor image = draw({settings.batch, 3, settings.height, settings.width}, settings).sigmoid();
+  Rgt& model = *upscaler;
+  Subject subject{std::move(upscaler), [&model, image](const ForwardContext& context) { model.forward(image, context); }};
+  subject.multiply_adds = model.multiply_adds(settings.height, settings.width);
+  return subject;
 }
 
 void run_once(const Subject& subject, const ForwardContext& forward, BenchTimes& times) {
@@ -206,6 +219,7 @@ BenchResult bench_model(const std::filesystem::path& path, bool random, const Be
   const Subject subject = settings.what == "unet"       ? unet_subject(source, result.settings)
                           : settings.what == "vae"      ? vae_subject(source, result.settings)
                           : settings.what == "backbone" ? backbone_subject(source, result.settings)
+                          : settings.what == "upscaler" ? upscaler_subject(source, result.settings)
                                                         : text_subject(source, result.settings);
   result.multiply_adds = subject.multiply_adds;
   if (settings.with_baseline) {

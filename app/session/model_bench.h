@@ -15,7 +15,7 @@
 namespace attelier {
 
 struct BenchSettings {
-  std::string what = "unet";  // unet, vae (decoder), text or backbone
+  std::string what = "unet";  // unet, vae (decoder), text, backbone or upscaler
   int64_t height = 0, width = 0;  // pixels, 0 = the model's own
   int64_t batch = 1, threads = 0, repeat = 3, warmup = 1;
   bool tiling = false, with_baseline = false, with_profile = false;

@@ -12,6 +12,7 @@
 
 #include "app/session/job.h"
 #include "core/base/error.h"
+#include "core/media/video_file.h"
 
 namespace attelier {
 namespace fs = std::filesystem;
@@ -70,7 +71,7 @@ std::string today() {
 
 }  // namespace
 
-std::string pattern_problem(const std::string& pattern) {
+std::string pattern_problem(const std::string& pattern, bool with_videos) {
   const std::string shown = Json(pattern).dump(-1, ' ', false, Json::error_handler_t::replace);
   std::string problem;
   const auto literal = [&](char c) {
@@ -88,7 +89,7 @@ std::string pattern_problem(const std::string& pattern) {
   if (!problem.empty()) return problem;
   if (pattern.size() > kLongestPattern) return fmt::format("has {} bytes; at most {} are allowed", pattern.size(), kLongestPattern);
   const std::string extension = fs::path(pattern).extension().string();
-  if (std::find(kExtensions.begin(), kExtensions.end(), extension) == kExtensions.end())
+  if (std::find(kExtensions.begin(), kExtensions.end(), extension) == kExtensions.end() && !(with_videos && is_video_name(pattern)))
     return fmt::format("is {}; it must end in {}", shown, fmt::join(kExtensions, ", "));
   return {};
 }
@@ -113,19 +114,25 @@ std::string picture_name(const Job& job, const Json& params, int64_t index) {
   return result;
 }
 
-fs::path picture_path(const Job& job, const Json& params, int64_t& index) {
+fs::path picture_path(const Job& job, const Json& params, int64_t& index, const std::string& extension) {
+  const auto named = [&] {
+    const fs::path path = job.output.folder / picture_name(job, params, index);
+    return extension.empty() || is_video_name(path) ? path : fs::path(path).replace_extension(extension);
+  };
   const bool numbered = job.output.pattern.find("{index") != std::string::npos;
   std::error_code error;
-  fs::path path = job.output.folder / picture_name(job, params, index);
+  fs::path path = named();
   if (job.output.exists == "skip" || job.output.exists == "overwrite" || !fs::exists(path, error)) return path;
   if (job.output.exists == "error")
     fail(ExitCode::kBadInput, "{}: exists already; choose another folder or name, or --exists number, skip or overwrite", path.string());
   const fs::path first = path;
   for (int64_t copy = 1; fs::exists(path, error); ++copy) {
-    if (numbered)
-      path = job.output.folder / picture_name(job, params, ++index);
-    else
+    if (numbered) {
+      ++index;
+      path = named();
+    } else {
       path = first.parent_path() / fmt::format("{}_{}{}", first.stem().string(), copy, first.extension().string());
+    }
   }
   return path;
 }

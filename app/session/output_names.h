@@ -12,15 +12,16 @@ struct Job;
 struct JobOutput;
 
 /// What is wrong with a pattern such as "{name}_{seed}_{index:04}.png", "" if nothing. Fields: name, method, model, seed, index, date. A pattern is a
-/// file name, not a path, and ends in .png, .jpg, .jpeg or .webp.
-std::string pattern_problem(const std::string& pattern);
+/// file name, not a path, and ends in .png, .jpg, .jpeg or .webp, or in the ending of a video where these are allowed.
+std::string pattern_problem(const std::string& pattern, bool with_videos = false);
 
 /// The file name of picture `index`, whose parameters are `params`: fields filled in, everything unsafe in them replaced, long texts cut.
 std::string picture_name(const Job& job, const Json& params, int64_t index);
 
 /// The path of the next picture under the rules of output.exists: "number" counts `index` up (or appends _1, _2, ... where the pattern has no index)
-/// to a free name; "error" throws Error(kBadInput) if the name is taken; "skip" and "overwrite" return the name as it is.
-std::filesystem::path picture_path(const Job& job, const Json& params, int64_t& index);
+/// to a free name; "error" throws Error(kBadInput) if the name is taken; "skip" and "overwrite" return the name as it is. `extension`
+/// replaces the pattern's, unless that is a video's.
+std::filesystem::path picture_path(const Job& job, const Json& params, int64_t& index, const std::string& extension = "");
 
 /// Throws Error(kBadInput) unless `folder` is there, may be written and has room for `bytes`. Leaves nothing behind.
 void check_folder(const std::filesystem::path& folder, int64_t bytes);

@@ -106,17 +106,21 @@ class PictureWriter {
   void write(const MethodOutput& output, const Json& facts) {
     if (to_stdout(job_)) {
       if (index_++ > 0) fail(ExitCode::kUsage, "--out -: the job makes several pictures, standard output takes one");
+      if (output.write) fail(ExitCode::kUsage, "--out -: {} writes files; choose a folder", job_.method->name);
       write_to_stdout(encode_png(output.image, job_.output.embed_job ? provenance_.texts(output.params, output.image) : PngTexts{}));
       result_.files.push_back("-");
       return;
     }
-    const fs::path path = picture_path(job_, output.params, index_);
+    const fs::path path = picture_path(job_, output.params, index_, output.extension);
     ++index_;
     if (is_finished(path, output.params)) return;
     const PngTexts texts = job_.output.embed_job && path.extension() == ".png" ? provenance_.texts(output.params, output.image) : PngTexts{};
-    save_image(path, output.image, texts);
+    if (output.write)
+      write_atomically(path, [&](const fs::path& file) { output.write(file, path.extension().string(), texts); });
+    else
+      save_image(path, output.image, texts);
     result_.files.push_back(path);
-    if (!job_.output.record) return;
+    if (!job_.output.record && output.extension.empty()) return;  // a video holds no texts: its job lies beside it
     Json record = {{"job", provenance_.job(output.params)}};
     record["record"] = record["job"]["record"];
     record["job"].erase("record");
@@ -147,6 +151,11 @@ class PictureWriter {
   int64_t index_ = 0;
 };
 
+fs::path model_path(const Job& job) {
+  const fs::path path = resolve_model(job.model);
+  return job.method->find_model ? job.method->find_model(path, job.params) : path;
+}
+
 }  // namespace
 
 JobResult run_job(const Job& job, Context& context, Trace* trace) {
@@ -156,11 +165,15 @@ JobResult run_job(const Job& job, Context& context, Trace* trace) {
   context.device = parse_device(job.run.device);
   context.dtype = parse_dtype(job.run.dtype, context.device);
   set_threads(job.run.threads);
-  DiffusionModel model(resolve_model(job.model), context.device, context.dtype);
-  // A missing tokenizer is said before time goes into the weights.
-  if (const Json embeds = job.params.value("prompt_embeds", Json()); embeds.is_null() || embeds == "")
-    for (const char* name : {"tokenizer", "tokenizer_2"}) model.files().tokenizer_folder(name);
-  const std::string model_sha256 = model.files().hash(&context);
+  const fs::path path = model_path(job);
+  std::unique_ptr<DiffusionModel> model;  // unless the method opens its own
+  if (!job.method->find_model) {
+    model = std::make_unique<DiffusionModel>(path, context.device, context.dtype);
+    // A missing tokenizer is said before time goes into the weights.
+    if (const Json embeds = job.params.value("prompt_embeds", Json()); embeds.is_null() || embeds == "")
+      for (const char* name : {"tokenizer", "tokenizer_2"}) model->files().tokenizer_folder(name);
+  }
+  const std::string model_sha256 = model ? model->files().hash(&context) : ModelFiles(path).hash(&context);
   if (!job.model_sha256.empty() && job.model_sha256 != model_sha256)
     context.warn("the model {} (sha256 {}...) is not the one that the job was made with ({}...): the picture will differ", job.model, model_sha256.substr(0, 12),
                  job.model_sha256.substr(0, 12));
@@ -171,7 +184,7 @@ JobResult run_job(const Job& job, Context& context, Trace* trace) {
   };
   PictureWriter writer(job, provenance, result);
   const auto make = [&](const Json& params) {
-    job.method->run({params, job.inputs, &model, trace}, context, [&](const MethodOutput& output) {
+    job.method->run({params, job.inputs, model.get(), trace, path}, context, [&](const MethodOutput& output) {
       if (trace == nullptr) writer.write(output, facts());
     });
   };
@@ -197,7 +210,7 @@ Json plan_job(const Job& job) {
   if (!to_stdout(job)) check_folder(job.output.folder, 4096);
   const at::Device device = parse_device(job.run.device);
   const at::ScalarType dtype = parse_dtype(job.run.dtype, device);
-  const ModelFiles files(resolve_model(job.model));
+  const ModelFiles files(model_path(job));
   int64_t elements = 0;
   for (const std::string& component : files.components()) {
     if (component.starts_with("tokenizer") || component == "scheduler") continue;

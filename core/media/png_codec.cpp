@@ -1,7 +1,5 @@
 #include "core/media/png_codec.h"
 
-#include <png.h>
-
 #include <csetjmp>
 #include <cstring>
 
@@ -148,7 +146,7 @@ Image decode_png(std::string_view bytes, const std::string& name) {
   return image;
 }
 
-std::string encode_png_samples(const uint8_t* samples, int64_t width, int64_t height, int64_t channels, int bits, const PngTexts& texts) {
+std::vector<png_text> png_text_entries(const PngTexts& texts) {
   std::vector<png_text> entries;
   for (const auto& [keyword, text] : texts) {
     check_text(keyword, text);
@@ -159,6 +157,11 @@ std::string encode_png_samples(const uint8_t* samples, int64_t width, int64_t he
     entry.text_length = text.size();
     entries.push_back(entry);
   }
+  return entries;
+}
+
+std::string encode_png_samples(const uint8_t* samples, int64_t width, int64_t height, int64_t channels, int bits, const PngTexts& texts) {
+  std::vector<png_text> entries = png_text_entries(texts);
   std::string bytes;
   Message message;
   Writing writing;

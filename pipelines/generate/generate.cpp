@@ -9,6 +9,7 @@
 #include "pipelines/generate/conditioning.h"
 #include "pipelines/generate/pictures.h"
 #include "pipelines/generate/settings.h"
+#include "pipelines/upscale/picture_upscaler.h"
 
 namespace attelier {
 namespace {
@@ -103,6 +104,7 @@ void run(const MethodJob& job, const Context& context, const OutputSink& sink) {
   const c10::InferenceMode inference;
   const GenerateSettings s = read_generate_settings(job);
   if (s.count > 1 && !job.params["latents"].is_null()) fail(ExitCode::kBadInput, "/params/count is {}, but /params/latents fixes one picture's noise; make one picture", s.count);
+  const FinalUpscale upscale(job.params, context);
   const GeneratePictures pictures = read_generate_pictures(job, s);
   const AddOns add_ons(job, s, context);
   const Conditioning conditioning = make_conditioning(job, s, context);
@@ -136,7 +138,7 @@ void run(const MethodJob& job, const Context& context, const OutputSink& sink) {
       Json params = job.params;
       params["seed"] = seed + static_cast<uint64_t>(b);
       params["count"] = params["batch"] = 1;
-      sink({pictures.finish(to_image(decoded.slice(0, b, b + 1))), params});
+      sink({upscale(pictures.finish(to_image(decoded.slice(0, b, b + 1))), context), params});
     }
   }
 }

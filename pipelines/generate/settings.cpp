@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "core/media/image.h"
+#include "pipelines/upscale/picture_upscaler.h"
 
 namespace attelier {
 namespace {
@@ -63,7 +64,7 @@ void check_sampler(const MethodJob& job, const GenerateSettings& s) {
 
 const ParameterDescriptions& generate_parameters() {
   using enum ParameterType;
-  static const ParameterDescriptions parameters = {
+  static const ParameterDescriptions parameters = with_final_upscale({
       {.name = "prompt", .label = "Prompt", .help = "What the picture shows.", .type = kText, .default_value = ""},
       {.name = "negative_prompt", .label = "Negative prompt", .help = "What it must not show; absent = nothing (SDXL: zeros).", .type = kText, .default_value = nullptr},
       {.name = "size", .label = "Size", .help = "Width and height; absent = the model's own size, in the shape of the input picture if there is one.", .type = kSize,
@@ -122,7 +123,7 @@ const ParameterDescriptions& generate_parameters() {
        .advanced = true},
       {.name = "negative_pooled_prompt_embeds", .label = "Negative pooled prompt embeds", .help = "SDXL: FILE.safetensors:NAME, beside negative_prompt_embeds.", .type = kPath,
        .default_value = nullptr, .advanced = true},
-  };
+  });
   return parameters;
 }
 

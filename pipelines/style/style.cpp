@@ -9,6 +9,7 @@
 #include "pipelines/style/style_schedule.h"
 #include "pipelines/style/style_settings.h"
 #include "pipelines/style/trajectory_cache.h"
+#include "pipelines/upscale/picture_upscaler.h"
 
 namespace attelier {
 namespace {
@@ -86,6 +87,7 @@ class Inverter {
 void run(const MethodJob& job, const Context& context, const OutputSink& sink) {
   const c10::InferenceMode inference;
   const StyleSettings s = read_style_settings(job);
+  const FinalUpscale upscale(job.params, context);
   const at::Tensor embeds = empty_prompt(job, context);
   const auto ddim = job.model->scheduler("DDIMScheduler");
   const Json config = job.model->scheduler_config();
@@ -148,7 +150,7 @@ void run(const MethodJob& job, const Context& context, const OutputSink& sink) {
     job.trace->add("timesteps", at::tensor(timesteps));
     job.trace->add("image", picture);
   }
-  sink({to_image(picture, /*truncate=*/s.official), job.params});
+  sink({upscale(to_image(picture, /*truncate=*/s.official), context), job.params});
 }
 
 }  // namespace

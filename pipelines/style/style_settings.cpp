@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cmath>
 
+#include "pipelines/upscale/picture_upscaler.h"
+
 namespace attelier {
 namespace {
 
@@ -29,7 +31,7 @@ void read_masks(const MethodJob& job, int64_t factor, StyleSettings& s) {
 
 const ParameterDescriptions& style_parameters() {
   using enum ParameterType;
-  static const ParameterDescriptions parameters = {
+  static const ParameterDescriptions parameters = with_final_upscale({
       {.name = "gamma", .label = "Keep content", .help = "Share of the content's queries: high keeps structure, low lets the style in.", .type = kNumber, .default_value = 0.75,
        .minimum = 0, .maximum = 1},
       {.name = "temperature", .label = "Sharpness", .help = "Multiplies the attention logits where the style is injected.", .type = kNumber, .default_value = 1.5, .minimum = 0,
@@ -65,7 +67,7 @@ const ParameterDescriptions& style_parameters() {
        .default_value = nullptr, .advanced = true},
       {.name = "cache", .label = "Cache", .help = "Keep the inversions on disk, so that the next run with the same pictures only samples.", .type = kBoolean, .default_value = true,
        .advanced = true},
-  };
+  });
   return parameters;
 }
 

@@ -26,7 +26,7 @@ find_package(nlohmann_json REQUIRED)
 find_package(OpenSSL REQUIRED)  # SHA-256 of models and jobs
 find_package(PNG)
 find_package(ICU COMPONENTS uc data)  # Unicode categories, normal forms and lower case of the tokenizer
-find_package(OpenCV COMPONENTS core imgproc imgcodecs)
+find_package(OpenCV COMPONENTS core imgproc imgcodecs OPTIONAL_COMPONENTS videoio)
 find_path(STB_INCLUDE_DIR stb_image.h PATH_SUFFIXES stb)
 find_package(CLI11)
 if(BUILD_TESTING)

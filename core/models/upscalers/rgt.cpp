@@ -3,6 +3,7 @@
 #include <ATen/core/grad_mode.h>
 
 #include <array>
+#include <cmath>
 #include <deque>
 
 #include "core/base/error.h"
@@ -91,6 +92,30 @@ at::Device Rgt::device() const { return layers_->conv_last.bias.value.device(); 
 at::ScalarType Rgt::dtype() const { return layers_->conv_last.bias.value.scalar_type(); }
 
 std::vector<std::string> Rgt::computed_buffers() { return {".attn_mask_0", ".attn_mask_1", ".rpe_biases", ".relative_position_index"}; }
+
+double Rgt::multiply_adds(int64_t height, int64_t width) const {
+  const RgtConfig& c = config_;
+  const auto channels = static_cast<double>(c.embed_dim), narrow = static_cast<double>(c.representative_width()), half = std::floor(channels * c.mlp_ratio) / 2;
+  const int64_t multiple = std::max(c.split_size[0], c.split_size[1]), window = c.split_size[0] * c.split_size[1];
+  const auto padded = [multiple](int64_t n) { return static_cast<double>((n + multiple - 1) / multiple * multiple); };
+  const double pixels = static_cast<double>(height) * static_cast<double>(width), cells = padded(height) * padded(width);
+  const double mlp = pixels * (2 * channels * half + 9 * half + half * channels);
+  const double local = pixels * (4 * channels * channels + 9 * channels) + cells * 2 * static_cast<double>(window) * channels;
+  double reductions = 0, keys = 0;
+  for (int64_t t = 0, h = height, w = width; t < rgt_recursions(height, width); ++t) {
+    h /= 4, w /= 4;
+    keys = static_cast<double>(h) * static_cast<double>(w);
+    reductions += 16 * channels * keys;
+  }
+  const double recursive = reductions + keys * (18 * channels + 2 * channels * narrow + narrow * narrow) + pixels * (channels * narrow + channels * channels + keys * (narrow + channels));
+  const double residual = pixels * (c.resi_connection == "1conv" ? 9 * channels * channels : 4.5 * channels * channels + channels * channels / 16);
+  double sum = residual + pixels * 9 * channels * static_cast<double>(c.in_chans + kFeatures);
+  for (const int64_t blocks : c.depth) sum += residual + static_cast<double>((blocks + 1) / 2) * local + static_cast<double>(blocks / 2) * recursive + static_cast<double>(blocks) * mlp;
+  const int64_t factor = c.upscale == 3 ? 3 : 2;
+  int64_t scale = 1;
+  for (; scale < c.upscale; scale *= factor) sum += pixels * static_cast<double>(scale * scale * factor * factor * kFeatures * kFeatures * 9);
+  return sum + pixels * static_cast<double>(scale * scale * kFeatures * c.in_chans * 9);
+}
 
 at::Tensor Rgt::forward(const at::Tensor& image, const ForwardContext& context, std::optional<int64_t> wanted) const {
   if (image.dim() != 4 || image.size(0) < 1 || image.size(1) != config_.in_chans)

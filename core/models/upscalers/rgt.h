@@ -54,6 +54,9 @@ class Rgt : public nn::Module {
   /// pictures with NaN or Inf, Interrupted once a stop was requested.
   at::Tensor forward(const at::Tensor& image, const ForwardContext& context, std::optional<int64_t> recursions = std::nullopt) const;
 
+  /// Multiply-adds of one picture in convolutions, linear layers and the products of attention: what papers call FLOPs (they also count norms). Padding of
+  /// windows counts, the network of position biases does not: it runs once.
+  double multiply_adds(int64_t height, int64_t width) const;
   const RgtConfig& config() const { return config_; }
   int64_t scale() const { return config_.upscale; }
   at::Device device() const;

@@ -130,6 +130,13 @@ TEST_F(RgtTest, SizesAreThePapers) {
   }
 }
 
+TEST_F(RgtTest, MultiplyAddsAreThePapers) {
+  RgtConfig config;
+  EXPECT_NEAR(Rgt(config).multiply_adds(128, 128), 191.45e9, 0.01e9);
+  config.depth = config.num_heads = std::vector<int64_t>(8, 6);
+  EXPECT_NEAR(Rgt(config).multiply_adds(128, 128), 248.91e9, 0.01e9);
+}
+
 TEST_F(RgtTest, Recursions) {
   struct Case {
     int64_t height, width, recursions;

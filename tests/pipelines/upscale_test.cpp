@@ -1,0 +1,167 @@
+#include "pipelines/upscale/upscale.h"
+
+#include <c10/core/GradMode.h>
+
+#include "core/base/files.h"
+#include "core/media/video_file.h"
+#include "core/media/wide_picture.h"
+#include "core/weights/load.h"
+#include "pipelines/upscale/picture_upscaler.h"
+#include "tests/pipelines/pipelines_testing.h"
+#include "tests/testing/seeded_weights.h"
+
+namespace attelier {
+namespace {
+
+namespace fs = std::filesystem;
+
+/// A folder with tiny upscalers x2 and x3, which enlarge as nearest neighbours do, plus a little noise.
+const fs::path& tiny_upscalers() {
+  static const fs::path folder = [] {
+    for (const int64_t scale : {2, 3}) {
+      const fs::path one = test_folder() / "rgt" / fmt::format("x{}", scale);
+      fs::create_directories(one);
+      RgtConfig config;
+      config.upscale = scale;
+      config.depth = {2};
+      config.num_heads = {2};
+      config.embed_dim = 32;
+      config.split_size = {4, 8};
+      Rgt model(config);
+      fill_seeded(model, 5);
+      write_safetensors(one / "model.safetensors", named_tensors(model));
+      write_file_atomically(one / "config.json", config.to_json().dump());
+    }
+    return test_folder() / "rgt";
+  }();
+  return folder;
+}
+
+WidePicture random_wide(int64_t width, int64_t height, int64_t channels, int bits) {
+  const at::Tensor numbers = at::randint(0, 1 << bits, {height * width * channels}, make_generator(3), at::kInt);
+  WidePicture picture{width, height, channels, bits, {}};
+  for (int64_t i = 0; i < numbers.numel(); ++i) picture.samples.push_back(static_cast<uint16_t>(numbers[i].item<int>()));
+  return picture;
+}
+
+fs::path save_wide(const std::string& name, const WidePicture& picture) {
+  PngRows rows(test_folder() / name, picture.width, picture.height, picture.channels, picture.bits, {});
+  rows.write(picture.samples);
+  rows.finish();
+  return test_folder() / name;
+}
+
+/// Runs the method as a job does; gives the new file.
+fs::path run_upscale(const fs::path& source, Json params, const std::string& extension, Context context = {}) {
+  std::vector<Problem> problems;
+  params = resolve_parameters(kUpscaleMethod.parameters, params, "/params", problems);
+  EXPECT_TRUE(problems.empty());
+  MethodJob job{params, {{"image", {source}}}};
+  job.model_path = kUpscaleMethod.find_model(tiny_upscalers(), params);
+  const fs::path file = test_folder() / ("out" + extension);
+  kUpscaleMethod.run(job, context, [&](const MethodOutput& output) { write_atomically(file, [&](const fs::path& temporary) { output.write(temporary, extension, {}); }); });
+  return file;
+}
+
+at::Tensor as_tensor(const WidePicture& picture) {
+  at::Tensor values = at::empty({picture.height, picture.width, picture.channels}, at::kDouble);
+  for (int64_t i = 0; i < values.numel(); ++i) values.view(-1)[i] = static_cast<double>(picture.samples[static_cast<size_t>(i)]);
+  return values;
+}
+
+TEST(Upscale, PicturesOfEveryKind) {
+  for (const auto& [width, height, channels, bits] : {std::tuple<int64_t, int64_t, int64_t, int>{1, 1, 3, 8}, {7, 40, 3, 8}, {20, 33, 1, 8}, {21, 17, 4, 8}, {18, 19, 3, 16}, {16, 16, 4, 16}, {17, 16, 1, 16}}) {
+    const WidePicture picture = random_wide(width, height, channels, bits);
+    const WidePicture result = load_wide_picture(run_upscale(save_wide("in.png", picture), {{"scale", 2}}, ".png"));
+    EXPECT_EQ(result.width, 2 * width);
+    EXPECT_EQ(result.height, 2 * height);
+    EXPECT_EQ(result.channels, channels);
+    EXPECT_EQ(result.bits, bits);
+    if (width < 16 || height < 16 || channels == 1) continue;
+    // The model's own numbers.
+    const at::Tensor small = as_tensor(picture), large = as_tensor(result);
+    const auto model = load_upscaler(tiny_upscalers() / "x2", at::kCPU, at::kFloat);
+    const double unit = (1 << bits) - 1;
+    const at::Tensor colours = small.slice(2, 0, 3).permute({2, 0, 1}).unsqueeze(0).div(unit).to(at::kFloat);
+    c10::NoGradGuard no_grad;
+    const at::Tensor expected = model->forward(colours, {})[0].clamp(0, 1).to(at::kDouble).mul(unit).permute({1, 2, 0});
+    EXPECT_LE((large.slice(2, 0, 3) - expected).abs().max().item<double>(), 0.6 + 1e-3 * unit / 255);
+    if (channels == 4) {
+      const at::Tensor alpha = at::upsample_bicubic2d(small.select(2, 3).view({1, 1, height, width}), {2 * height, 2 * width}, false)[0][0].clamp(0, unit);
+      EXPECT_LE((large.select(2, 3) - alpha).abs().max().item<double>(), 0.6 + 1e-3 * unit / 255);
+    }
+  }
+}
+
+/// With the shipped model: attention to the whole picture is attention to a tile here, and no one sees it.
+TEST(Upscale, TilesLeaveNoSeams) {
+  const fs::path model = assets_folder() / "mini-rgt" / "x2";
+  if (!fs::exists(model / "config.json")) GTEST_SKIP() << "no shipped upscaler";
+  const Image photograph = crop(to_rgb(load_image(assets_folder() / "examples" / "raccoon.png")), 0, 0, 256, 224);
+  UpscaleSettings tiled;
+  tiled.tile = 64;
+  const Image whole = PictureUpscaler(model, {}, {}).upscale(photograph, {}), cut = PictureUpscaler(model, tiled, {}).upscale(photograph, {});
+  ASSERT_EQ(whole.pixels.size(), cut.pixels.size());
+  int most = 0;
+  for (size_t i = 0; i < cut.pixels.size(); ++i) most = std::max(most, std::abs(whole.pixels[i] - cut.pixels[i]));
+  EXPECT_LE(most, 1);
+}
+
+TEST(Upscale, OtherFormatsHaveEightBits) {
+  const Image image = load_image(run_upscale(save_wide("deep.png", random_wide(20, 18, 3, 16)), {{"scale", 3}}, ".jpg"));
+  EXPECT_EQ(image.width, 60);
+  EXPECT_EQ(image.height, 54);
+}
+
+TEST(Upscale, Videos) {
+  const fs::path source = test_folder() / "in.avi";
+  try {
+    VideoWriter writer(source, 24, 18, 10);
+    for (uint8_t n = 0; n < 3; ++n) writer.write({24, 18, 3, std::vector<uint8_t>(24 * 18 * 3, static_cast<uint8_t>(60 * n + 20))});
+    writer.finish();
+  } catch (const Error& error) {
+    GTEST_SKIP() << error.what();
+  }
+  const VideoReader reader(run_upscale(source, {{"scale", 2}}, ".avi"));
+  EXPECT_EQ(reader.width(), 48);
+  EXPECT_EQ(reader.height(), 36);
+  EXPECT_EQ(reader.frames(), 3);
+}
+
+TEST(Upscale, AStoppedRunLeavesNothing) {
+  const fs::path source = save_wide("stopped.png", random_wide(200, 200, 3, 8)), file = test_folder() / "out.png";
+  fs::remove(file);
+  std::stop_source stop;
+  Context context;
+  context.stop = stop.get_token();
+  context.progress = [&](const Progress& report) {
+    if (report.done == 2) stop.request_stop();
+  };
+  EXPECT_THROW(run_upscale(source, {{"scale", 2}, {"tile", 16}}, ".png", context), Interrupted);
+  EXPECT_FALSE(fs::exists(file));
+  for (const fs::directory_entry& entry : fs::directory_iterator(test_folder())) EXPECT_EQ(entry.path().string().find(".tmp"), std::string::npos) << entry.path();
+}
+
+TEST(Upscale, ModelsAreFoundByScale) {
+  EXPECT_EQ(find_upscaler(tiny_upscalers(), 3), tiny_upscalers() / "x3");
+  EXPECT_EQ(find_upscaler(tiny_upscalers(), std::nullopt), tiny_upscalers() / "x3");
+  EXPECT_EQ(find_upscaler(tiny_upscalers() / "x2", 4), tiny_upscalers() / "x2");  // whose own factor is checked when it is open
+  EXPECT_EQ(error_of([] { find_upscaler(tiny_upscalers(), 4); }, "has upscalers x2, x3, none for x4"), ExitCode::kModel);
+  EXPECT_EQ(error_of([] { find_upscaler(test_folder(), 2); }, "RGT_S_x4.pth"), ExitCode::kModel);
+  std::vector<Problem> problems;
+  MethodJob job{resolve_parameters(kUpscaleMethod.parameters, {{"scale", 4}}, "", problems), {{"image", {save_wide("in.png", random_wide(16, 16, 3, 8))}}}};
+  job.model_path = tiny_upscalers() / "x2";
+  EXPECT_EQ(error_of([&] { kUpscaleMethod.run(job, {}, [](const MethodOutput&) {}); }, "/params/scale is 4"), ExitCode::kModel);
+}
+
+TEST(Upscale, LastStepOfAnotherMethod) {
+  const Json params = {{"prompt", "a house"}, {"steps", 1}, {"size", {64, 64}}};
+  Json larger = params;
+  larger.update({{"upscale", 2}, {"upscale_model", {tiny_upscalers().string()}}});
+  const Image plain = run_method("generate", shared_model(), params).outputs.at(0).image, enlarged = run_method("generate", shared_model(), larger).outputs.at(0).image;
+  EXPECT_EQ(enlarged.width, 128);
+  EXPECT_EQ(enlarged.pixels, PictureUpscaler(tiny_upscalers() / "x2", {}, {}).upscale(plain, {}).pixels);
+}
+
+}  // namespace
+}  // namespace attelier

@@ -21,6 +21,7 @@ constexpr int64_t kShown = 36, kColumns = 9;          // of a sheet
 constexpr int64_t kTogether = 32;                     // pictures of one forward pass without gradients
 constexpr std::array kMean = {0.485, 0.456, 0.406};   // of the pictures that the authors' models are made for, red, green and blue
 constexpr std::array kDeviation = {0.229, 0.224, 0.225};
+constexpr double kSeenShare = 0.8888;                 // of the side of a drawn picture, 8 / 9
 
 std::vector<world::Kind> kinds_of(const Json& config) { return config.at("kinds").is_null() ? subject_kinds() : all_named<world::Kind>(config.at("kinds")); }
 
@@ -35,9 +36,9 @@ Json network_config(const Json& config) {
     network["id2label"][std::to_string(i)] = label;
     network["label2id"][label] = i;
   }
-  network["image_size"] = config.at("picture_size");
-  network["image_mean"] = kMean;
-  network["image_std"] = kDeviation;
+  // Architectures call it by different names.
+  network["img_size"] = network["image_size"] = config.at("picture_size");
+  network["crop_pct"] = kSeenShare;
   return network;
 }
 

@@ -27,6 +27,7 @@ struct BiFormerRouting {
 struct BiFormerConfig {
   BiFormerForm form = BiFormerForm::kBiFormer;
   int64_t in_chans = 3, num_classes = 1000;  // 0 classes: no head
+  int64_t img_size = 224;           // what it was made for; other sizes work too
   std::vector<int64_t> depth, embed_dim, qk_dims, hidden;  // of each of the four stages; hidden: int(mlp_ratios * embed_dim)
   std::vector<double> mlp_ratios;
   int64_t head_dim = 32;            // of queries and keys, where regions are routed
@@ -74,6 +75,7 @@ class BiFormer : public Backbone {
   /// columns of regions, rows and columns of cells in each.
   BackboneOutputs forward(const at::Tensor& image, const ForwardContext& context, bool with_records = false) const override;
   double multiply_adds(int64_t height, int64_t width) const override;
+  int64_t picture_size() const override { return config_.img_size; }
 
   /// What one query attends to: f32 [B,H,rows,columns], which sum to 1 (less what lies on padding); exactly 0 outside the routed regions. Throws
   /// Error(kBadInput) for a query that is not there.

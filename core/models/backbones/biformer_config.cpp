@@ -155,6 +155,7 @@ BiFormerConfig BiFormerConfig::from_json(const Json& json) {
   const bool stl = c.form != BiFormerForm::kBiFormer;
   c.in_chans = arguments.whole("in_chans", 3, 1, kWidest);
   c.num_classes = arguments.whole("num_classes", 1000, 0, kMostClasses);
+  c.img_size = arguments.whole("img_size", 224, 1, 1 << 16);
   c.depth = arguments.wholes("depth", stl ? std::vector<int64_t>{2, 2, 6, 2} : std::vector<int64_t>{3, 4, 8, 3}, 1, kDeepest);
   c.embed_dim = arguments.wholes("embed_dim", stl ? std::vector<int64_t>{96, 192, 384, 768} : std::vector<int64_t>{64, 128, 320, 512}, 2, kWidest);
   c.qk_dims = arguments.wholes("qk_dims", c.embed_dim, 1, kWidest);
@@ -188,6 +189,7 @@ Json BiFormerConfig::to_json() const {
                                                                  : "biformer"},
                {"in_chans", in_chans},
                {"num_classes", num_classes},
+               {"img_size", img_size},
                {"depth", depth},
                {"embed_dim", embed_dim},
                {"head_dim", head_dim},

@@ -1,12 +1,13 @@
 #include "pipelines/generate/generate.h"
 #include "pipelines/method.h"
+#include "pipelines/recognize/recognize.h"
 #include "pipelines/style/style.h"
 #include "pipelines/upscale/upscale.h"
 
 namespace attelier {
 
 const std::vector<const Method*>& methods() {
-  static const std::vector<const Method*> all = {&kGenerateMethod, &kStyleMethod, &kUpscaleMethod};
+  static const std::vector<const Method*> all = {&kGenerateMethod, &kStyleMethod, &kUpscaleMethod, &kRecognizeMethod};
   return all;
 }
 

@@ -6,6 +6,7 @@
 #include <new>
 
 #include "app/cli/console.h"
+#include "app/session/failure.h"
 #include "app/session/machine.h"
 #include "core/base/error.h"
 #include "core/base/parameters.h"
@@ -18,10 +19,6 @@ int failed(ExitCode code, const std::string& message) {
   return static_cast<int>(code);
 }
 
-bool is_out_of_memory(const std::string& text) {
-  return text.find("out of memory") != std::string::npos || text.find("DefaultCPUAllocator") != std::string::npos || text.find("can't allocate memory") != std::string::npos;
-}
-
 /// Runs `work` and turns what it throws into an exit code.
 int guarded(const std::function<void()>& work, Invocation& invocation) {
   int code = 0;
@@ -30,24 +27,14 @@ int guarded(const std::function<void()>& work, Invocation& invocation) {
     invocation.console.clear_line();
     code = failed(exit_code, text);
   };
-  const std::string no_memory = "out of memory: choose a smaller --size, a smaller --batch, or --vae-tiling on";
   try {
     work();
     code = invocation.exit_code;
   } catch (const Interrupted&) {
     note(Invocation::signal_received() == SIGTERM ? ExitCode::kTerminated : ExitCode::kInterrupted, "interrupted; finished files are kept");
-  } catch (const Error& error) {
+  } catch (...) {
+    const Error error = as_error(std::current_exception());
     note(error.code(), error.what());
-  } catch (const std::bad_alloc&) {
-    note(ExitCode::kOutOfMemory, no_memory);
-  } catch (const c10::Error& error) {
-    const std::string text = error.what_without_backtrace();
-    if (is_out_of_memory(text))
-      note(ExitCode::kOutOfMemory, no_memory);
-    else
-      note(ExitCode::kUnexpected, text);
-  } catch (const std::exception& error) {
-    note(ExitCode::kUnexpected, error.what());
   }
   if (std::fflush(stdout) != 0 && code == 0) code = failed(ExitCode::kBadInput, "standard output cannot be written");
   return code;
@@ -56,7 +43,21 @@ int guarded(const std::function<void()>& work, Invocation& invocation) {
 /// At most 25 lines: what there is, and three things to try.
 std::string first_screen(const CLI::App& app) {
   std::string text = app.get_description() + "\n\nUsage: attelier VERB [ARGUMENTS]\n\n";
-  for (const CLI::App* verb : app.get_subcommands({})) text += fmt::format("  {:<9} {}\n", verb->get_name(), verb->get_description());
+  // Verbs that few need share a line.
+  const std::map<std::string, std::pair<std::string, std::string>> shared = {
+      {"trace", {"", ""}},
+      {"forward", {"", ""}},
+      {"attend", {"", ""}},
+      {"bench", {"forward, attend, trace, bench", "Hold any part against other software; measure it"}},
+      {"queue", {"queue, history", "Jobs that wait, and what was made"}},
+      {"history", {"", ""}},
+      {"meta", {"meta, config", "Jobs in pictures; settings and where they come from"}},
+      {"config", {"", ""}}};
+  for (const CLI::App* verb : app.get_subcommands({})) {
+    const auto found = shared.find(verb->get_name());
+    if (found == shared.end()) text += fmt::format("  {:<9} {}\n", verb->get_name(), verb->get_description());
+    else if (!found->second.first.empty()) text += fmt::format("  {}: {}\n", found->second.first, found->second.second);
+  }
   return text +
          "\nExamples:\n"
          "  attelier generate \"a red house by the sea\"\n"
@@ -132,6 +133,8 @@ int run_command_line(int argc, char** argv) {
 
   add_method_verbs(app, invocation);
   add_run_verb(app, invocation);
+  add_queue_verb(app, invocation);
+  add_history_verb(app, invocation);
   add_trace_verb(app, invocation);
   add_forward_verb(app, invocation);
   add_attend_verb(app, invocation);
@@ -142,6 +145,7 @@ int run_command_line(int argc, char** argv) {
   add_config_verb(app, invocation);
   add_scenes_verb(app, invocation);
   add_train_verb(app, invocation);
+  add_gui_verb(app, invocation);
   add_console_flags(app, invocation.console);
   return guarded(
       [&] {

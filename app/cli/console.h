@@ -47,6 +47,8 @@ struct Invocation {
 /// Each verb adds its own subcommand. One file per verb; the methods' verbs are made from their descriptions.
 void add_method_verbs(CLI::App& app, Invocation& invocation);
 void add_run_verb(CLI::App& app, Invocation& invocation);
+void add_queue_verb(CLI::App& app, Invocation& invocation);
+void add_history_verb(CLI::App& app, Invocation& invocation);
 void add_trace_verb(CLI::App& app, Invocation& invocation);
 void add_forward_verb(CLI::App& app, Invocation& invocation);
 void add_attend_verb(CLI::App& app, Invocation& invocation);
@@ -57,6 +59,7 @@ void add_config_verb(CLI::App& app, Invocation& invocation);
 void add_evaluate_verb(CLI::App& app, Invocation& invocation);
 void add_scenes_verb(CLI::App& app, Invocation& invocation);
 void add_train_verb(CLI::App& app, Invocation& invocation);
+void add_gui_verb(CLI::App& app, Invocation& invocation);
 
 /// Parses and runs; returns the process's exit code.
 int run_command_line(int argc, char** argv);

@@ -69,6 +69,7 @@ Json execute_job(const PreparedJob& prepared, const ExecuteOptions& options, Inv
   invocation.console.clear_line();
   if (prepared.job.output.folder == "-") return result.record;
   if (!options.json) {
+    fmt::print("{}", result.text);
     for (const auto& file : result.files) fmt::print("{}\n", file.string());
     for (const auto& file : result.skipped) invocation.console.log(LogLevel::kInfo, file.string() + " is there already");
   }

@@ -102,6 +102,7 @@ std::string spoken(const Problem& problem, const JobSource& source) {
 }
 
 void report(const Findings& findings, const JobSource& source) {
+  if (source.problems != nullptr) *source.problems = findings.problems;
   std::vector<Problem> problems;
   bool job_to_blame = false;
   for (const Problem& problem : findings.problems) {

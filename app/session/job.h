@@ -18,11 +18,13 @@ struct JobOutput {
   std::string exists;            // number (find a free name) | skip (if the same job made it) | overwrite | error
   bool embed_job = true;
   bool record = false;
+  bool operator==(const JobOutput&) const = default;
 };
 
 struct JobRun {
   std::string device, dtype;
   int64_t threads = 0;  // 0 = all cores
+  bool operator==(const JobRun&) const = default;
 };
 
 struct Job {
@@ -44,6 +46,7 @@ struct JobSource {
   std::string name;                            // the file's name; empty = a command line
   std::string text;                            // the file's JSON, for line numbers; may be empty
   std::map<std::string, std::string> origins;  // of MergedSettings
+  std::vector<Problem>* problems = nullptr;    // gets every problem, beside the error
 };
 
 /// Checks a job (schema version 1) and fills in every default. All problems are reported at once: with JSON pointer and line where they come from the

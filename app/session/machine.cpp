@@ -6,6 +6,7 @@
 #include <dlfcn.h>
 #include <sys/resource.h>
 #include <torch/version.h>
+#include <unistd.h>
 
 #include <fstream>
 #include <string>
@@ -35,6 +36,12 @@ int64_t peak_memory() {
   rusage usage{};
   getrusage(RUSAGE_SELF, &usage);
   return usage.ru_maxrss * 1024;
+}
+
+int64_t resident_memory() {
+  int64_t pages = 0, resident = 0;
+  std::ifstream("/proc/self/statm") >> pages >> resident;
+  return resident * sysconf(_SC_PAGESIZE);
 }
 
 }  // namespace attelier

@@ -11,6 +11,8 @@ std::string version();
 std::string machine_report();
 /// Peak resident memory of this process in bytes.
 int64_t peak_memory();
+/// Resident memory of this process in bytes, now.
+int64_t resident_memory();
 /// Loads libtorch's CUDA half when a driver is there. Returns "" when a GPU can be used, otherwise why not.
 std::string load_cuda();
 

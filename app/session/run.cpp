@@ -8,6 +8,7 @@
 #include <cstdio>
 #include <utility>
 
+#include "app/session/failure.h"
 #include "app/session/json_text.h"
 #include "app/session/machine.h"
 #include "app/session/output_names.h"
@@ -95,7 +96,8 @@ std::vector<Json> single_pictures(const Json& params) {
 /// Writes the pictures of one run.
 class PictureWriter {
  public:
-  PictureWriter(const Job& job, const Provenance& provenance, JobResult& result) : job_(job), provenance_(provenance), result_(result) {}
+  PictureWriter(const Job& job, const Provenance& provenance, const RunHooks& hooks, JobResult& result)
+      : job_(job), provenance_(provenance), hooks_(hooks), result_(result) {}
 
   /// Whether picture `index` is there already; otherwise the next picture that is written is this one.
   bool is_done(int64_t index, const Json& params) {
@@ -104,6 +106,7 @@ class PictureWriter {
   }
 
   void write(const MethodOutput& output, const Json& facts) {
+    if (output.image.width == 0 && !output.write) return;  // a finding without a picture
     if (to_stdout(job_)) {
       if (index_++ > 0) fail(ExitCode::kUsage, "--out -: the job makes several pictures, standard output takes one");
       if (output.write) fail(ExitCode::kUsage, "--out -: {} writes files; choose a folder", job_.method->name);
@@ -111,7 +114,9 @@ class PictureWriter {
       result_.files.push_back("-");
       return;
     }
-    const fs::path path = picture_path(job_, output.params, index_, output.extension);
+    Job named = job_;
+    if (!output.label.empty()) named.output.pattern.insert(named.output.pattern.rfind('.'), "_" + output.label);
+    const fs::path path = picture_path(named, output.params, index_, output.extension);
     ++index_;
     if (is_finished(path, output.params)) return;
     const PngTexts texts = job_.output.embed_job && path.extension() == ".png" ? provenance_.texts(output.params, output.image) : PngTexts{};
@@ -120,18 +125,24 @@ class PictureWriter {
     else
       save_image(path, output.image, texts);
     result_.files.push_back(path);
-    if (!job_.output.record && output.extension.empty()) return;  // a video holds no texts: its job lies beside it
+    // A video holds no texts: its job lies beside it.
+    if (job_.output.record || !output.extension.empty() || !output.result.is_null()) write_record(path, output, facts);
+    if (hooks_.picture) hooks_.picture(path, output.image);
+  }
+
+ private:
+  void write_record(const fs::path& path, const MethodOutput& output, const Json& facts) {
     Json record = {{"job", provenance_.job(output.params)}};
     record["record"] = record["job"]["record"];
     record["job"].erase("record");
     record["record"].update(facts);
+    if (!output.result.is_null()) record["result"] = output.result;
     record["record"]["picture"] = {{"file", path.filename().string()}, {"sha256", sha256_file(path)}};
     fs::path beside = path;
     beside += ".json";
     write_file_atomically(beside, dump(record, 2) + "\n");
   }
 
- private:
   /// With "skip": true if the file is this very picture. Another job's file is never taken for it, nor replaced.
   bool is_finished(const fs::path& path, const Json& params) {
     std::error_code error;
@@ -147,6 +158,7 @@ class PictureWriter {
 
   const Job& job_;
   const Provenance& provenance_;
+  const RunHooks& hooks_;
   JobResult& result_;
   int64_t index_ = 0;
 };
@@ -156,24 +168,61 @@ fs::path model_path(const Job& job) {
   return job.method->find_model ? job.method->find_model(path, job.params) : path;
 }
 
+/// The model of one run, unless its method opens it: from the cache where there is one, and back there afterwards.
+class ModelLease {
+ public:
+  ModelLease(const Job& job, const Context& context, ModelCache* cache) : cache_(cache) {
+    path_ = model_path(job);
+    if (job.method->find_model) {
+      opened_.sha256 = ModelFiles(path_).hash(&context);
+      return;
+    }
+    if (cache_ != nullptr)
+      opened_ = cache_->take(path_, context);
+    else
+      opened_.model = std::make_unique<DiffusionModel>(path_, context.device, context.dtype);
+    // A missing tokenizer is said before time goes into the weights.
+    if (const Json embeds = job.params.value("prompt_embeds", Json()); embeds.is_null() || embeds == "")
+      for (const char* name : {"tokenizer", "tokenizer_2"}) model().files().tokenizer_folder(name);
+    if (opened_.sha256.empty()) opened_.sha256 = model().files().hash(&context);
+    int64_t parts = 0;
+    for (const std::string& name : model().files().components()) parts += name == "unet" || name == "vae" || name.starts_with("text_encoder") ? 1 : 0;
+    model().on_load([&context, parts, loaded = int64_t{0}](bool done) mutable { context.report("loading the model", done ? ++loaded : loaded, parts); });
+  }
+  ~ModelLease() {
+    if (!opened_.model) return;
+    model().on_load({});
+    if (cache_ != nullptr && good_) cache_->put_back(std::move(opened_));
+  }
+  ModelLease(const ModelLease&) = delete;
+  ModelLease& operator=(const ModelLease&) = delete;
+
+  DiffusionModel* pointer() { return opened_.model.get(); }
+  const fs::path& path() const { return path_; }
+  const std::string& sha256() const { return opened_.sha256; }
+  /// The model is freed after the run.
+  void give_up() { good_ = false; }
+
+ private:
+  DiffusionModel& model() { return *opened_.model; }
+
+  fs::path path_;
+  ModelCache* cache_;
+  ModelCache::Model opened_;
+  bool good_ = true;
+};
+
 }  // namespace
 
-JobResult run_job(const Job& job, Context& context, Trace* trace) {
+JobResult run_job(const Job& job, Context& context, Trace* trace, const RunHooks& hooks) {
   const Clock::time_point start = Clock::now();
   const Observer observer(context);
   if (trace == nullptr) check_output(job);
   context.device = parse_device(job.run.device);
   context.dtype = parse_dtype(job.run.dtype, context.device);
   set_threads(job.run.threads);
-  const fs::path path = model_path(job);
-  std::unique_ptr<DiffusionModel> model;  // unless the method opens its own
-  if (!job.method->find_model) {
-    model = std::make_unique<DiffusionModel>(path, context.device, context.dtype);
-    // A missing tokenizer is said before time goes into the weights.
-    if (const Json embeds = job.params.value("prompt_embeds", Json()); embeds.is_null() || embeds == "")
-      for (const char* name : {"tokenizer", "tokenizer_2"}) model->files().tokenizer_folder(name);
-  }
-  const std::string model_sha256 = model ? model->files().hash(&context) : ModelFiles(path).hash(&context);
+  ModelLease lease(job, context, hooks.models);
+  const std::string& model_sha256 = lease.sha256();
   if (!job.model_sha256.empty() && job.model_sha256 != model_sha256)
     context.warn("the model {} (sha256 {}...) is not the one that the job was made with ({}...): the picture will differ", job.model, model_sha256.substr(0, 12),
                  job.model_sha256.substr(0, 12));
@@ -182,21 +231,32 @@ JobResult run_job(const Job& job, Context& context, Trace* trace) {
   const auto facts = [&]() -> Json {
     return {{"seconds", seconds_since(start)}, {"stages", observer.stages()}, {"peak_bytes", peak_memory()}, {"warnings", observer.warnings()}};
   };
-  PictureWriter writer(job, provenance, result);
+  PictureWriter writer(job, provenance, hooks, result);
+  Json findings = Json::array();
   const auto make = [&](const Json& params) {
-    job.method->run({params, job.inputs, model.get(), trace, path}, context, [&](const MethodOutput& output) {
+    job.method->run({params, job.inputs, lease.pointer(), trace, lease.path()}, context, [&](const MethodOutput& output) {
       if (trace == nullptr) writer.write(output, facts());
+      result.text += output.text;
+      if (output.image.width == 0 && !output.write && !output.result.is_null()) findings.push_back(output.result);
     });
   };
-  if (trace == nullptr && job.output.exists == "skip") {
-    const std::vector<Json> pictures = single_pictures(job.params);
-    for (size_t i = 0; i < pictures.size(); ++i)
-      if (!writer.is_done(static_cast<int64_t>(i), pictures[i])) make(pictures[i]);
-  } else {
-    make(job.params);
+  try {
+    if (trace == nullptr && job.output.exists == "skip") {
+      const std::vector<Json> pictures = single_pictures(job.params);
+      for (size_t i = 0; i < pictures.size(); ++i)
+        if (!writer.is_done(static_cast<int64_t>(i), pictures[i])) make(pictures[i]);
+    } else {
+      make(job.params);
+    }
+  } catch (...) {
+    // Methods leave the model as it was, whatever they throw; memory that ran out wants it freed.
+    const ExitCode code = as_error(std::current_exception()).code();
+    if (code == ExitCode::kOutOfMemory || code == ExitCode::kUnexpected) lease.give_up();
+    throw;
   }
   result.record = provenance.job(job.params)["record"];
   result.record.update(facts());
+  if (!findings.empty()) result.record["results"] = findings;
   result.record["method"] = job.method->name;
   result.record["model"] = job.model;
   result.record["model_sha256"] = model_sha256;

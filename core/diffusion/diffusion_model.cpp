@@ -28,6 +28,14 @@ DiffusionModel::DiffusionModel(const std::filesystem::path& path, at::Device dev
 
 DiffusionModel::~DiffusionModel() = default;
 
+template <typename ModuleType, typename Config>
+std::unique_ptr<ModuleType> DiffusionModel::load(const std::string& component, at::ScalarType dtype) const {
+  if (on_load_) on_load_(false);
+  auto module = load_component<ModuleType, Config>(*files_, component, device_, dtype);
+  if (on_load_) on_load_(true);
+  return module;
+}
+
 bool DiffusionModel::has(const std::string& component) const { return files_->has(component); }
 bool DiffusionModel::is_xl() const { return files_->has("unet") && !files_->config("unet").value("addition_embed_type", nlohmann::json()).is_null(); }
 
@@ -41,7 +49,7 @@ bool DiffusionModel::zeros_for_empty_prompt() const {
 }
 
 UNet& DiffusionModel::unet() {
-  if (!unet_) unet_ = load_component<UNet, UNetConfig>(*files_, "unet", device_, dtype_);
+  if (!unet_) unet_ = load<UNet, UNetConfig>("unet", dtype_);
   return *unet_;
 }
 
@@ -52,13 +60,13 @@ at::ScalarType DiffusionModel::vae_dtype() const {
 }
 
 Vae& DiffusionModel::vae() {
-  if (!vae_) vae_ = load_component<Vae, VaeConfig>(*files_, "vae", device_, vae_dtype());
+  if (!vae_) vae_ = load<Vae, VaeConfig>("vae", vae_dtype());
   return *vae_;
 }
 
 TextEncoder& DiffusionModel::text_encoder(int64_t index) {
   auto& slot = text_encoders_[index];
-  if (!slot) slot = load_component<TextEncoder, TextEncoderConfig>(*files_, component_name("text_encoder", index), device_, dtype_);
+  if (!slot) slot = load<TextEncoder, TextEncoderConfig>(component_name("text_encoder", index), dtype_);
   return *slot;
 }
 

@@ -4,6 +4,7 @@
 #include <ATen/ATen.h>
 
 #include <filesystem>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -67,7 +68,15 @@ class DiffusionModel {
   /// Width and height of the pictures the model was made for.
   int64_t native_size();
 
+  /// Called before (false) and after (true) each part is loaded.
+  void on_load(std::function<void(bool done)> listener) { on_load_ = std::move(listener); }
+  /// LatentPreview's map, kept with the model once it is fitted.
+  at::Tensor& preview_map() { return preview_map_; }
+
  private:
+  template <typename ModuleType, typename Config>
+  std::unique_ptr<ModuleType> load(const std::string& component, at::ScalarType dtype) const;
+
   std::unique_ptr<ModelFiles> files_;
   at::Device device_;
   at::ScalarType dtype_;
@@ -75,6 +84,8 @@ class DiffusionModel {
   std::unique_ptr<Vae> vae_;
   std::unique_ptr<TextEncoder> text_encoders_[2];
   std::shared_ptr<const Tokenizer> tokenizers_[2];
+  std::function<void(bool done)> on_load_;
+  at::Tensor preview_map_;
 };
 
 /// A ControlNet of its own folder or file.

@@ -19,13 +19,14 @@ at::Tensor colours(int64_t side) {
 
 }  // namespace
 
-LatentPreview::LatentPreview(DiffusionModel& model, const ForwardContext& context) {
+LatentPreview::LatentPreview(DiffusionModel& model, const ForwardContext& context) : map_(model.preview_map()) {
+  if (map_.defined()) return;
   const int64_t factor = model.vae().config().factor();
   const at::Tensor picture = colours(kCells * factor);
   const at::Tensor a = rows(model.encode(picture * 2 - 1, {}, context));
   const at::Tensor b = at::avg_pool2d(picture, {factor, factor}).permute({0, 2, 3, 1}).reshape({-1, 3});
   const at::Tensor ridge = at::eye(a.size(1)) * 1e-3;
-  map_ = at::linalg_solve(at::matmul(a.t(), a) + ridge, at::matmul(a.t(), b));
+  map_ = model.preview_map() = at::linalg_solve(at::matmul(a.t(), a) + ridge, at::matmul(a.t(), b));
 }
 
 at::Tensor LatentPreview::operator()(const at::Tensor& latent) const {

@@ -8,7 +8,7 @@
 namespace attelier {
 
 /// Colours are close to linear in the latent's channels. The map is fitted once, by least squares between the latents of a smooth colourful picture and
-/// its pixels averaged over each latent's cell; that costs one encoding of 16 x 16 latents.
+/// its pixels averaged over each latent's cell; that costs one encoding of 16 x 16 latents, once for an opened model.
 class LatentPreview {
  public:
   explicit LatentPreview(DiffusionModel& model, const ForwardContext& context = {});

@@ -119,6 +119,8 @@ bool holds_model(const fs::path& folder) {
   std::error_code error;
   for (const char* name : {"model_index.json", "config.json", "scheduler_config.json"})
     if (fs::exists(folder / name, error)) return true;
+  for (const char* scale : {"x2", "x3", "x4"})  // upscalers, one for each scale
+    if (fs::exists(folder / scale / "config.json", error)) return true;
   return fs::is_directory(folder / "unet", error);
 }
 

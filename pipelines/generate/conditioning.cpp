@@ -55,34 +55,51 @@ Prompts encode_prompts(const MethodJob& job, const GenerateSettings& s, bool gui
 }  // namespace
 
 AddOns::AddOns(const MethodJob& job, const GenerateSettings& s, const Context& context) {
-  DiffusionModel& model = *job.model;
-  if (!s.loras.empty()) {
-    std::vector<LoraUse> uses;
-    for (size_t i = 0; i < s.loras.size(); ++i) {
-      loras_.push_back(Lora::open(resolve_model(s.loras[i])));
-      uses.push_back({&loras_.back(), s.lora_weights[i]});
-    }
-    targets_ = {{"unet", &model.unet()}};
-    if (job.params["prompt_embeds"].is_null()) {
-      targets_.push_back({"text_encoder", &model.text_encoder(0)});
-      if (model.is_xl()) targets_.push_back({"text_encoder_2", &model.text_encoder(1)});
-    }
-    // Merging needs the weights in their own order.
-    for (const LoraTarget& target : targets_) target.module->to(model.device(), model.dtype());
-    applied_ = AppliedLoras(targets_, uses, LoraMode::kMerged);
-    for (const LoraTarget& target : targets_) target.module->prepare_for_inference();
-    for (size_t i = 0; i < loras_.size(); ++i)
-      if (const std::string warning = applied_.reports()[i].warning(loras_[i]); !warning.empty()) context.warn("{}", warning);
-  }
+  const DiffusionModel& model = *job.model;
   for (const ControlSettings& control : s.controls) {
     nets_.push_back(load_controlnet(resolve_model(control.model), model.device(), model.dtype()));
-    const int64_t width = nets_.back()->config().unet.cross_attention_dim, wanted = model.unet().config().cross_attention_dim;
+    const int64_t width = nets_.back()->config().unet.cross_attention_dim, wanted = job.model->unet().config().cross_attention_dim;
     if (width != wanted)
       fail(ExitCode::kModel, "/params/control_model: {} is made for text of width {}, this model's is {}; choose a ControlNet of the model's family", control.model, width, wanted);
   }
+  try {
+    merge_loras(job, s, context);
+  } catch (...) {
+    restore();
+    throw;
+  }
+}
+
+void AddOns::merge_loras(const MethodJob& job, const GenerateSettings& s, const Context& context) {
+  if (s.loras.empty()) return;
+  DiffusionModel& model = *job.model;
+  std::vector<LoraUse> uses;
+  for (size_t i = 0; i < s.loras.size(); ++i) {
+    loras_.push_back(Lora::open(resolve_model(s.loras[i])));
+    uses.push_back({&loras_.back(), s.lora_weights[i]});
+  }
+  targets_ = {{"unet", &model.unet()}};
+  if (job.params["prompt_embeds"].is_null()) {
+    targets_.push_back({"text_encoder", &model.text_encoder(0)});
+    if (model.is_xl()) targets_.push_back({"text_encoder_2", &model.text_encoder(1)});
+  }
+  // Merging needs the weights in their own order.
+  for (const LoraTarget& target : targets_) target.module->to(model.device(), model.dtype());
+  applied_ = AppliedLoras(targets_, uses, LoraMode::kMerged);
+  for (const LoraTarget& target : targets_) target.module->prepare_for_inference();
+  for (size_t i = 0; i < loras_.size(); ++i)
+    if (const std::string warning = applied_.reports()[i].warning(loras_[i]); !warning.empty()) context.warn("{}", warning);
 }
 
 AddOns::~AddOns() {
+  try {
+    restore();
+  } catch (...) {
+    // No memory to prepare the weights: as they are they compute the same, more slowly.
+  }
+}
+
+void AddOns::restore() {
   applied_.remove();
   for (const LoraTarget& target : targets_) target.module->prepare_for_inference();
 }

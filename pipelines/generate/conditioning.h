@@ -11,7 +11,7 @@
 
 namespace attelier {
 
-/// LoRAs merged into the model, until the end of this object, and the ControlNets of the job.
+/// LoRAs merged into the model, until the end of this object, and the ControlNets of the job. The model is left as it was, also by an exception.
 class AddOns {
  public:
   AddOns(const MethodJob& job, const GenerateSettings& settings, const Context& context);
@@ -22,6 +22,9 @@ class AddOns {
   std::vector<ControlNetGuide> guides(const GenerateSettings& settings, const std::vector<at::Tensor>& pictures) const;
 
  private:
+  void merge_loras(const MethodJob& job, const GenerateSettings& settings, const Context& context);
+  void restore();
+
   std::deque<Lora> loras_;
   std::vector<LoraTarget> targets_;
   AppliedLoras applied_;

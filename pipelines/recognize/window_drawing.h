@@ -1,4 +1,5 @@
-// The learned windows of a ViTAEv2 (core/models/backbones/vitaev2.h) as pictures and as JSON, from the records of a forward pass over the picture that is drawn on.
+// The learned windows of a ViTAEv2 (core/models/backbones/vitaev2.h) as pictures and as JSON, from the records of a forward pass over the picture that is drawn
+// on.
 #pragma once
 
 #include <ATen/ATen.h>
@@ -16,13 +17,13 @@ namespace attelier {
 
 /// Where the heads of one cell looked, for one picture.
 struct CellWindows {
-  std::string cell;             // its place in the checkpoint: "0.RC", "2.NC.5"
-  at::Tensor rectangles;        // f32 [heads,windows,4]: centre x, centre y, half width, half height in pixels; negative halves are mirrored
-  int64_t rows = 0, columns = 0;           // of windows
-  int64_t size = 0;                        // cells along a window's side
-  int64_t top = 0, left = 0;               // cells of the first window above and left of the map
-  int64_t stride = 1;                      // pixels along a cell's side
-  int64_t map_rows = 0, map_columns = 0;   // cells
+  std::string cell;                       // its place in the checkpoint: "0.RC", "2.NC.5"
+  at::Tensor rectangles;                  // f32 [heads,windows,4]: centre x, centre y, half width, half height in pixels; negative halves are mirrored
+  int64_t rows = 0, columns = 0;          // of windows
+  int64_t size = 0;                       // cells along a window's side
+  int64_t top = 0, left = 0;              // cells of the first window above and left of the map
+  int64_t stride = 1;                     // pixels along a cell's side
+  int64_t map_rows = 0, map_columns = 0;  // cells
   int64_t heads() const { return rectangles.size(0); }
 };
 

@@ -29,6 +29,23 @@ find_package(ICU COMPONENTS uc data)  # Unicode categories, normal forms and low
 find_package(OpenCV COMPONENTS core imgproc imgcodecs OPTIONAL_COMPONENTS videoio)
 find_path(STB_INCLUDE_DIR stb_image.h PATH_SUFFIXES stb)
 find_package(CLI11)
+find_package(SQLite3)  # queue and history
+
+# The window: GLFW, Dear ImGui (a static library whose own package file names neither GL nor FreeType), OpenGL through epoxy.
+find_package(PkgConfig)
+if(PkgConfig_FOUND)
+  pkg_check_modules(IMGUI IMPORTED_TARGET imgui)
+  pkg_check_modules(EPOXY IMPORTED_TARGET epoxy)
+endif()
+find_package(glfw3 3.3 QUIET)
+find_package(OpenGL)
+find_package(Freetype)
+if(IMGUI_FOUND AND EPOXY_FOUND AND glfw3_FOUND AND OpenGL_FOUND AND Freetype_FOUND)
+  add_library(attelier_gui_toolkit INTERFACE)
+  target_include_directories(attelier_gui_toolkit SYSTEM INTERFACE ${IMGUI_INCLUDE_DIRS} ${IMGUI_INCLUDEDIR}/backends)
+  target_link_libraries(attelier_gui_toolkit INTERFACE PkgConfig::IMGUI glfw PkgConfig::EPOXY OpenGL::GL Freetype::Freetype)
+endif()
+
 if(BUILD_TESTING)
   find_package(GTest REQUIRED)
   include(GoogleTest)

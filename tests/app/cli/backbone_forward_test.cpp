@@ -15,7 +15,11 @@ ComponentCall call_of(const std::string& model, const std::string& title) {
 }
 
 TEST(BackboneComponent, EqualsTheReferences) {
-  for (const auto& [model, title] : {std::pair<const char*, const char*>{"biformer", "batch"}, {"biformer_pad", "odd"}, {"biformer_mm", "odd"}, {"biformer_stl_nchw", "odd"}, {"vit", "larger"}}) {
+  for (const auto& [model, title] : {std::pair<const char*, const char*>{"biformer", "batch"},
+                                     {"biformer_pad", "odd"},
+                                     {"biformer_mm", "odd"},
+                                     {"biformer_stl_nchw", "odd"},
+                                     {"vit", "larger"}}) {
     const BackboneCase fixture(model, title);
     const NamedTensors outputs = run_component(find_component("backbone"), call_of(model, title));
     ASSERT_EQ(outputs.size(), fixture.out.size()) << model;

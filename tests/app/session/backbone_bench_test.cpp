@@ -41,7 +41,9 @@ TEST(GatheredAttention, IsAttentionOfWindows) {
 
 TEST(BackboneBench, CountsAndMeasuresBothForms) {
   const TemporaryFolder folder;
-  write_file_atomically(folder.path() / "config.json", R"({"architecture": "biformer", "depth": [1, 1, 1, 1], "embed_dim": [8, 8, 16, 16], "head_dim": 8, "n_win": 2, "topks": [1, 2, 3, -2]})");
+  write_file_atomically(
+      folder.path() / "config.json",
+      R"({"architecture": "biformer", "depth": [1, 1, 1, 1], "embed_dim": [8, 8, 16, 16], "head_dim": 8, "n_win": 2, "topks": [1, 2, 3, -2]})");
   BenchSettings settings;
   settings.what = "backbone";
   settings.height = 32;

@@ -1,0 +1,294 @@
+#include "app/session/document.h"
+
+#include <chrono>
+#include <random>
+#include <thread>
+
+#include "app/session/autosave.h"
+#include "core/base/files.h"
+#include "tests/app/session/processes.h"
+#include "tests/app/session/session_testing.h"
+
+namespace attelier {
+namespace {
+
+namespace fs = std::filesystem;
+
+class DocumentTest : public ::testing::Test {
+ protected:
+  UndoStack stack(size_t budget = UndoStack::kBudget) {
+    return UndoStack([this] { return now_; }, budget);
+  }
+  TemporaryFolder folder_;
+  const Variable config_{"XDG_CONFIG_HOME", folder_ / "config"};
+  double now_ = 0;
+  Document document_ = new_document();
+};
+
+/// A round dab, painted as views do: on a copy that shares its tiles.
+Mask dab(Mask mask, int64_t x, int64_t y, int64_t radius, uint8_t value) {
+  for (int64_t j = std::max<int64_t>(0, y - radius); j < std::min(mask.height(), y + radius); ++j)
+    for (int64_t i = std::max<int64_t>(0, x - radius); i < std::min(mask.width(), x + radius); ++i)
+      if ((i - x) * (i - x) + (j - y) * (j - y) < radius * radius) mask.writable_tile(i / Mask::kTile, j / Mask::kTile)[static_cast<size_t>((j % Mask::kTile) * Mask::kTile + i % Mask::kTile)] = value;
+  return mask;
+}
+
+TEST_F(DocumentTest, DragsAndTypingMergeUntilAPause) {
+  UndoStack undo = stack();
+  const Json before = document_.state().params["steps"];
+  for (int i = 1; i <= 10; ++i, now_ += 0.1) undo.push(document_, set_parameter(document_, "steps", i));
+  EXPECT_EQ(undo.steps(), 1);
+  now_ += 0.5;
+  undo.push(document_, set_parameter(document_, "steps", 40));
+  EXPECT_EQ(undo.steps(), 2) << "a pause of half a second ends it";
+  undo.push(document_, set_parameter(document_, "seed", 3));
+  EXPECT_EQ(undo.steps(), 3) << "another parameter is another step";
+  undo.push(document_, set_parameter(document_, "seed", 4));
+  undo.seal();
+  undo.push(document_, set_parameter(document_, "seed", 5));
+  EXPECT_EQ(undo.steps(), 4) << "letting go ends it";
+  EXPECT_EQ(undo.undo_label(), "Seed");
+  EXPECT_TRUE(undo.undo(document_));
+  EXPECT_EQ(document_.state().params["seed"], 4);
+  undo.undo(document_);
+  undo.undo(document_);
+  EXPECT_EQ(document_.state().params["steps"], 10);
+  undo.undo(document_);
+  EXPECT_EQ(document_.state().params["steps"], before);
+  EXPECT_FALSE(undo.undo(document_));
+  EXPECT_TRUE(undo.redo(document_));
+  EXPECT_EQ(document_.state().params["steps"], 10);
+  undo.push(document_, set_parameter(document_, "steps", 2));
+  EXPECT_FALSE(undo.redo(document_)) << "a new change forgets what was taken back";
+}
+
+TEST_F(DocumentTest, GroupsRevertInReverseOrder) {
+  UndoStack undo = stack();
+  const Document start = document_;
+  std::vector<std::unique_ptr<Command>> parts;
+  parts.push_back(set_parameter(document_, "steps", 1));
+  Document between = document_;
+  parts.back()->apply(between);
+  parts.push_back(set_parameter(between, "steps", 2));
+  undo.push(document_, std::make_unique<CommandGroup>("both", std::move(parts)));
+  EXPECT_EQ(document_.state().params["steps"], 2);
+  undo.undo(document_);
+  EXPECT_EQ(document_, start);
+}
+
+TEST_F(DocumentTest, MethodsKeepTheirOwnValues) {
+  UndoStack undo = stack();
+  undo.push(document_, set_parameter(document_, "prompt", "a tree"));
+  undo.push(document_, set_method(document_, "style"));
+  undo.push(document_, set_parameter(document_, "gamma", 0.25));
+  undo.push(document_, set_method(document_, "generate"));
+  EXPECT_EQ(document_.state().params["prompt"], "a tree");
+  EXPECT_EQ(document_.methods["style"].params["gamma"], 0.25);
+  EXPECT_EQ(error_of([&] { set_parameter(document_, "gamma", 1); }, {"no parameter"}), ExitCode::kUsage);
+  EXPECT_EQ(error_of([&] { set_method(document_, "nothing"); }, {"no method"}), ExitCode::kUsage);
+}
+
+TEST_F(DocumentTest, RandomEditsAreTakenBackAndDoneAgain) {
+  for (uint32_t seed = 0; seed < 6; ++seed) {
+    std::mt19937 random(seed);
+    UndoStack undo = stack();
+    document_ = new_document();
+    document_.mask = Mask(700, 600);
+    std::vector<Document> states = {document_};
+    const auto pick = [&](int64_t n) { return static_cast<int64_t>(random() % static_cast<uint32_t>(n)); };
+    for (int step = 0; step < 60; ++step) {
+      std::unique_ptr<Command> command;
+      const bool generate = document_.method == "generate";
+      switch (pick(7)) {
+        case 0: command = set_parameter(document_, generate ? "steps" : "seed", pick(100)); break;
+        case 1: command = set_parameter(document_, generate ? "prompt" : "gamma", generate ? Json(std::to_string(pick(1000))) : Json(0.5)); break;
+        case 2: command = set_method(document_, generate ? "style" : "generate"); break;
+        case 3: command = set_input(document_, generate ? "image" : "style", {"/x/" + std::to_string(pick(9)) + ".png"}); break;
+        case 4: command = set_run(document_, {"cpu", "float32", pick(4)}); break;
+        case 5: command = set_model(document_, "model " + std::to_string(pick(5))); break;
+        default: {
+          Mask before = document_.mask;
+          document_.mask = dab(before, pick(700), pick(600), 1 + pick(200), static_cast<uint8_t>(pick(256)));
+          command = paint("Stroke", std::move(before), document_.mask);
+        }
+      }
+      now_ += 1;
+      undo.push(document_, std::move(command));
+      states.push_back(document_);
+    }
+    for (int walk = 0; walk < 200; ++walk) {
+      const size_t at = undo.steps();
+      ASSERT_EQ(document_, states[at]);
+      pick(2) == 0 ? undo.undo(document_) : undo.redo(document_);
+    }
+    while (undo.undo(document_)) {
+    }
+    EXPECT_EQ(document_, states.front());
+    while (undo.redo(document_)) {
+    }
+    EXPECT_EQ(document_, states.back());
+  }
+}
+
+TEST_F(DocumentTest, StrokesCostTheTilesTheyTouchAndTheBudgetDropsTheOldest) {
+  document_.mask = Mask(2048, 2048);
+  UndoStack undo = stack(8 * sizeof(Mask::Tile));
+  for (int i = 0; i < 20; ++i, now_ += 1) {
+    Mask before = document_.mask;
+    Mask after = dab(before, 128 + 256 * (i % 8), 128, 50, 255);
+    undo.push(document_, paint("Stroke", before, after));
+  }
+  EXPECT_LE(undo.byte_size(), 8 * sizeof(Mask::Tile));
+  EXPECT_GE(undo.steps(), 2);
+  EXPECT_LT(undo.steps(), 8);
+  Mask whole = document_.mask;
+  for (int64_t row = 0; row < 8; ++row)
+    for (int64_t column = 0; column < 8; ++column) whole.writable_tile(column, row).fill(9);
+  undo.push(document_, paint("Fill", document_.mask, whole));
+  EXPECT_EQ(undo.steps(), 1) << "the newest is kept, however large";
+  EXPECT_EQ(undo.undo_label(), "Fill");
+}
+
+TEST_F(DocumentTest, MasksShareTilesAndRoundTrip) {
+  const Mask blank(600, 300);
+  EXPECT_TRUE(blank.is_blank());
+  const Mask painted = dab(blank, 256, 256, 40, 200);
+  EXPECT_TRUE(blank.is_blank()) << "a copy was painted on";
+  EXPECT_EQ(painted.at(256, 256), 200);
+  EXPECT_EQ(painted.different_tiles(blank), 4);
+  EXPECT_EQ(painted.tile(2, 0), nullptr);
+  EXPECT_EQ(Mask(painted.to_image()), painted);
+  EXPECT_EQ(Mask(decode_image(encode_png(painted.to_image()), "mask")), painted);
+  EXPECT_FALSE(Mask(painted.to_image()) == blank);
+  EXPECT_EQ(error_of([] { Mask(70000, 10); }, {"70000"}), ExitCode::kBadInput);
+}
+
+TEST_F(DocumentTest, ProblemsAreNamedByField) {
+  EXPECT_TRUE(problems_of(document_).empty()) << problems_of(document_).begin()->second;
+  UndoStack undo = stack();
+  undo.push(document_, set_parameter(document_, "steps", 0));
+  undo.push(document_, set_input(document_, "image", {"/nowhere/x.png"}));
+  const auto problems = problems_of(document_);
+  ASSERT_EQ(problems.size(), 2);
+  EXPECT_TRUE(problems.at("/params/steps").find("allowed is") != std::string::npos) << problems.at("/params/steps");
+  EXPECT_TRUE(problems.at("/inputs/image").find("does not exist") != std::string::npos);
+  undo.push(document_, set_method(document_, "style"));
+  EXPECT_TRUE(problems_of(document_).at("/inputs/content").find("is missing") != std::string::npos);
+}
+
+TEST_F(DocumentTest, BecomesAJobAndComesBack) {
+  const fs::path picture = folder_ / "picture.png";
+  save_image(picture, Image{600, 300, 3, std::vector<uint8_t>(600 * 300 * 3, 90)});
+  UndoStack undo = stack();
+  document_.mask = dab(Mask(600, 300), 100, 100, 60, 255);
+  EXPECT_FALSE(to_job(document_, folder_ / "masks").inputs.contains("mask")) << "nothing to repaint";
+  undo.push(document_, set_input(document_, "image", {picture}));
+  undo.push(document_, set_parameter(document_, "prompt", "a lake"));
+  const Job job = to_job(document_, folder_ / "masks");
+  ASSERT_TRUE(job.inputs.contains("mask"));
+  EXPECT_EQ(Mask(load_image(job.inputs.at("mask")[0])), document_.mask);
+  Document other = new_document("style");
+  const Document before = other;
+  undo.clear();
+  undo.push(other, restore(other, job));
+  EXPECT_EQ(other.method, "generate");
+  EXPECT_EQ(other.state(), document_.state());
+  EXPECT_EQ(other.mask, document_.mask);
+  EXPECT_EQ(to_job(other, folder_ / "masks").to_json(), job.to_json());
+  undo.undo(other);
+  EXPECT_EQ(other, before);
+}
+
+TEST_F(DocumentTest, JsonOfOtherVersionsKeepsWhatIsValid) {
+  UndoStack undo = stack();
+  undo.push(document_, set_parameter(document_, "prompt", "a lake"));
+  undo.push(document_, set_input(document_, "image", {"/x.png"}));
+  undo.push(document_, set_run(document_, {"cpu", "bfloat16", 2}));
+  Json json = to_json(document_);
+  EXPECT_EQ(document_from_json(json), document_);
+  json["methods"]["generate"]["params"]["steps"] = "many";
+  json["methods"]["generate"]["params"]["gone"] = 1;
+  json["methods"]["unknown"] = 5;
+  json["output"] = 3;
+  EXPECT_EQ(document_from_json(json).state(), document_.state());
+  EXPECT_EQ(error_of([] { document_from_json(Json::array()); }, {"version 1"}), ExitCode::kBadInput);
+}
+
+TEST_F(DocumentTest, AutosavesAfterAPauseAndRotates) {
+  Autosave autosave(folder_ / "autosave", [this] { return now_; });
+  EXPECT_FALSE(autosave.tick().has_value());
+  EXPECT_FALSE(autosave.newest().has_value());
+  const auto count = [&] {
+    size_t documents = 0;
+    for (const auto& entry : fs::directory_iterator(autosave.folder())) documents += entry.path().filename().string().starts_with("document-") ? 1 : 0;
+    return documents;
+  };
+  const auto change = [&](const std::string& prompt) {
+    document_.state().params["prompt"] = prompt;
+    autosave.changed(document_);
+  };
+  change("one");
+  now_ = 1.5;
+  EXPECT_NEAR(autosave.tick().value(), 0.5, 1e-9);
+  EXPECT_EQ(count(), 0);
+  now_ = 2.1;
+  autosave.tick();
+  autosave.flush();
+  EXPECT_EQ(count(), 1);
+  // Without a pause it saves once a minute.
+  for (int i = 0; i < 65; ++i) {
+    now_ += 1;
+    change("typing " + std::to_string(i));
+    autosave.tick();
+  }
+  now_ += 0.1;
+  while (count() < 2 && autosave.trouble().empty()) std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  EXPECT_EQ(count(), 2);
+  for (int i = 0; i < 8; ++i) {
+    document_.mask = dab(Mask(300, 300), 30 * i, 20, 10, 255);
+    change("state " + std::to_string(i));
+    autosave.flush();
+  }
+  EXPECT_EQ(count(), Autosave::kKept);
+  EXPECT_EQ(std::distance(fs::directory_iterator(autosave.folder()), fs::directory_iterator()), 11) << "five documents, five masks, one lock";
+  EXPECT_EQ(autosave.newest()->document, document_);
+}
+
+TEST_F(DocumentTest, ACrashLosesNothingThatWasSavedAndInstancesKeepApart) {
+  document_.mask = dab(Mask(300, 300), 30, 20, 10, 255);
+  const fs::path base = folder_ / "autosave";
+  NumberPipe saved;
+  ChildProcess child([&] {
+    Autosave autosave(base);
+    for (int64_t i = 1;; ++i) {
+      document_.state().params["seed"] = i;
+      autosave.changed(document_);
+      autosave.flush();
+      saved.send(i);
+    }
+    return 0;
+  });
+  for (int i = 0; i < 3; ++i) saved.next();
+  {
+    Autosave second(base);
+    EXPECT_EQ(second.folder().filename(), "2");
+    EXPECT_FALSE(second.newest().has_value()) << "the other one is alive";
+  }
+  std::this_thread::sleep_for(std::chrono::milliseconds(40));
+  child.kill();
+  int64_t last = 3;
+  for (const int64_t number : saved.all()) last = number;
+  Autosave again(base);
+  auto newest = again.newest();
+  ASSERT_TRUE(newest.has_value());
+  EXPECT_GE(newest->document.state().params["seed"], last);
+  EXPECT_EQ(newest->document.mask, document_.mask);
+  // A torn file is passed over.
+  write_file_atomically(newest->file, read_file(newest->file).substr(0, 200));
+  EXPECT_EQ(again.newest()->document.state().params["seed"].get<int64_t>(), newest->document.state().params["seed"].get<int64_t>() - 1);
+  again.discard();
+  EXPECT_FALSE(again.newest().has_value());
+}
+
+}  // namespace
+}  // namespace attelier

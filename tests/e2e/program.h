@@ -25,6 +25,7 @@ class Program {
   Program& operator=(const Program&) = delete;
 
   void send(int signal) const;
+  pid_t process() const { return process_; }
   /// Whether the process still runs.
   bool running();
   /// Waits for the end.

@@ -1,0 +1,182 @@
+#include "app/desktop/canvas.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+
+namespace attelier::desktop {
+namespace {
+
+constexpr double kSmallest = 1.0 / 64, kLargest = 64;
+constexpr double kSharpFrom = 2;        // whole pixels from 200 %
+constexpr float kValuesFrom = 50;       // screen pixels per pixel from which values are written into them
+
+const uint8_t* pixel(const Image& image, int64_t x, int64_t y) { return image.pixels.data() + (y * image.width + x) * image.channels; }
+
+}  // namespace
+
+SharedPicture make_picture(Image image, std::string name) {
+  auto picture = std::make_shared<Picture>();
+  picture->image = std::move(image);
+  picture->name = std::move(name);
+  return picture;
+}
+
+void Canvas::show(SharedPicture a, SharedPicture b) {
+  const bool same_size = a && a_ && a->image.width == a_->image.width && a->image.height == a_->image.height;
+  if (!same_size) wants_fit_ = true;
+  a_ = std::move(a);
+  b_ = std::move(b);
+}
+
+void Canvas::fit() { wants_fit_ = true; }
+void Canvas::zoom_to(double scale) { scale_ = std::clamp(scale, kSmallest, kLargest); }
+void Canvas::zoom_by(double factor) { zoom_to(scale_ * factor); }
+
+ImVec2 Canvas::origin(const View& view) const {
+  const double x = 0.5 * (view.from.x + view.to.x) - centre_x_ * static_cast<double>(a_->image.width) * scale_;
+  const double y = 0.5 * (view.from.y + view.to.y) - centre_y_ * static_cast<double>(a_->image.height) * scale_;
+  // Pixels that are larger than the screen's stand on whole ones.
+  return scale_ >= 1 ? ImVec2(static_cast<float>(std::round(x)), static_cast<float>(std::round(y))) : ImVec2(static_cast<float>(x), static_cast<float>(y));
+}
+
+void Canvas::handle_pointer(const View& view, bool takes_drag) {
+  const ImGuiIO& io = ImGui::GetIO();
+  const double width = static_cast<double>(a_->image.width), height = static_cast<double>(a_->image.height);
+  if (io.MouseWheel != 0 && ImGui::IsItemHovered()) {
+    const ImVec2 at = origin(view);
+    const double x = (io.MousePos.x - at.x) / scale_, y = (io.MousePos.y - at.y) / scale_;  // stays under the pointer
+    zoom_by(std::pow(2.0, 0.25 * static_cast<double>(io.MouseWheel)));
+    centre_x_ = (x - (io.MousePos.x - 0.5 * (view.from.x + view.to.x)) / scale_) / width;
+    centre_y_ = (y - (io.MousePos.y - 0.5 * (view.from.y + view.to.y)) / scale_) / height;
+  }
+  const bool left = ImGui::IsMouseDragging(ImGuiMouseButton_Left, 0) && !takes_drag && !drags_wipe_;
+  if (ImGui::IsItemActive() && (left || ImGui::IsMouseDragging(ImGuiMouseButton_Middle, 0))) {
+    centre_x_ -= io.MouseDelta.x / scale_ / width;
+    centre_y_ -= io.MouseDelta.y / scale_ / height;
+  }
+  centre_x_ = std::clamp(centre_x_, 0.0, 1.0);
+  centre_y_ = std::clamp(centre_y_, 0.0, 1.0);
+}
+
+Picture& Canvas::difference() {
+  if (difference_ && difference_of_ == std::pair<const Picture*, const Picture*>(a_.get(), b_.get()) && difference_made_with_ == difference_gain) return *difference_;
+  const Image a = to_rgb(a_->image), b = to_rgb(b_->image);
+  Image image{a.width, a.height, 3, std::vector<uint8_t>(a.pixels.size())};
+  for (int64_t y = 0; y < a.height; ++y)
+    for (int64_t x = 0; x < a.width; ++x) {
+      // B is read at the same share of its own size.
+      const uint8_t *p = pixel(a, x, y), *q = pixel(b, x * b.width / a.width, y * b.height / a.height);
+      for (int c = 0; c < 3; ++c) image.pixels[static_cast<size_t>((y * a.width + x) * 3 + c)] = static_cast<uint8_t>(std::min(255, std::abs(p[c] - q[c]) * difference_gain));
+    }
+  difference_ = make_picture(std::move(image), "difference");
+  difference_of_ = {a_.get(), b_.get()};
+  difference_made_with_ = difference_gain;
+  return *difference_;
+}
+
+void Canvas::draw_picture(Picture& picture, const View& view, ImVec2 at, const Theme& theme) {
+  ImDrawList& list = *ImGui::GetWindowDrawList();
+  list.PushClipRect(view.from, view.to, true);
+  const ImVec2 end = {at.x + static_cast<float>(static_cast<double>(a_->image.width) * scale_), at.y + static_cast<float>(static_cast<double>(a_->image.height) * scale_)};
+  if (picture.image.channels == 4) {  // a checkerboard under what is transparent
+    const float cell = theme.px(8);
+    for (float y = std::max(at.y, view.from.y); y < std::min(end.y, view.to.y); y += cell)
+      for (float x = std::max(at.x, view.from.x); x < std::min(end.x, view.to.x); x += cell)
+        if ((static_cast<int>((x - at.x) / cell) + static_cast<int>((y - at.y) / cell)) % 2 == 0)
+          list.AddRectFilled({x, y}, {std::min(x + cell, end.x), std::min(y + cell, end.y)}, theme.palette().checker);
+  }
+  picture.on_screen().draw(list, at, end, scale_ >= kSharpFrom);
+  list.AddRect({at.x - 1, at.y - 1}, {end.x + 1, end.y + 1}, theme.palette().line);
+  draw_pixel_values(picture, view, at, theme);
+  list.PopClipRect();
+}
+
+void Canvas::draw_pixel_values(const Picture& picture, const View& view, ImVec2 at, const Theme& theme) const {
+  const auto size = static_cast<float>(scale_);
+  if (size < theme.px(kValuesFrom)) return;
+  ImDrawList& list = *ImGui::GetWindowDrawList();
+  const Image& image = picture.image;
+  ImFont* const font = theme.fonts().mono;
+  const auto first = [](float from, float start, float step) { return std::max<int64_t>(0, static_cast<int64_t>((from - start) / step)); };
+  for (int64_t y = first(view.from.y, at.y, size); y < image.height && at.y + static_cast<float>(y) * size < view.to.y; ++y)
+    for (int64_t x = first(view.from.x, at.x, size); x < image.width && at.x + static_cast<float>(x) * size < view.to.x; ++x) {
+      const uint8_t* const value = pixel(image, x, y);
+      const int brightness = image.channels >= 3 ? (2 * value[0] + 5 * value[1] + value[2]) / 8 : value[0];
+      const ImU32 colour = brightness > 127 ? IM_COL32(0, 0, 0, 200) : IM_COL32(255, 255, 255, 200);
+      const int channels = static_cast<int>(std::min<int64_t>(image.channels, 4));
+      for (int c = 0; c < channels; ++c) {
+        const std::string text = std::to_string(value[c]);
+        const float line = font->FontSize * 1.1f, top = at.y + (static_cast<float>(y) + 0.5f) * size + (static_cast<float>(c) - static_cast<float>(channels) / 2) * line;
+        const ImVec2 wide = font->CalcTextSizeA(font->FontSize, FLT_MAX, 0, text.c_str());
+        list.AddText(font, font->FontSize, {at.x + (static_cast<float>(x) + 0.5f) * size - wide.x / 2, top}, colour, text.c_str());
+      }
+    }
+}
+
+void Canvas::draw(const Theme& theme, const std::function<bool(ImVec2, float, bool)>& overlay) {
+  const ImVec2 from = ImGui::GetCursorScreenPos(), size = ImGui::GetContentRegionAvail();
+  const View whole = {from, {from.x + size.x, from.y + size.y}};
+  ImDrawList& list = *ImGui::GetWindowDrawList();
+  list.AddRectFilled(whole.from, whole.to, theme.palette().canvas);
+  reading_.reset();
+  if (size.x < 8 || size.y < 8) return;
+  ImGui::InvisibleButton("canvas", size, ImGuiButtonFlags_MouseButtonLeft | ImGuiButtonFlags_MouseButtonMiddle | ImGuiButtonFlags_MouseButtonRight);
+  ImGui::SetItemAllowOverlap();
+  if (!a_ || a_->image.width == 0) return;
+  const bool hovered = ImGui::IsItemHovered();
+  const bool compares = b_ && b_->image.width > 0 && compare_ != Compare::kOff;
+  const bool beside = compares && compare_ == Compare::kSideBySide;
+  const float middle = std::round(0.5f * (whole.from.x + whole.to.x)), gap = theme.px(2);
+  const View view = beside ? View{whole.from, {middle - gap, whole.to.y}} : whole;
+  if (wants_fit_) {
+    const double margin = theme.px(24), width = static_cast<double>(a_->image.width), height = static_cast<double>(a_->image.height);
+    scale_ = std::clamp(std::min((view.to.x - view.from.x - margin) / width, (view.to.y - view.from.y - margin) / height), kSmallest, kLargest);
+    if (scale_ > 1 && scale_ < 8) scale_ = std::floor(scale_ * 4) / 4;
+    centre_x_ = centre_y_ = 0.5;
+    wants_fit_ = false;
+  }
+
+  bool takes_drag = false;
+  if (overlay) {
+    list.PushClipRect(view.from, view.to, true);
+    list.ChannelsSplit(2);
+    list.ChannelsSetCurrent(1);
+    takes_drag = overlay(origin(view), static_cast<float>(scale_), hovered);
+    list.ChannelsSetCurrent(0);
+  }
+  handle_pointer(view, takes_drag);
+  const ImVec2 at = origin(view);
+  const bool flipped = compares && compare_ == Compare::kFlip && holds_reference;
+  draw_picture(compares && compare_ == Compare::kDifference ? difference() : flipped ? *b_ : *a_, view, at, theme);
+  if (overlay) {
+    list.ChannelsMerge();
+    list.PopClipRect();
+  }
+  if (beside) {
+    const View right = {{middle + gap, whole.from.y}, whole.to};
+    draw_picture(*b_, right, origin(right), theme);
+    list.AddRectFilled({middle - gap, whole.from.y}, {middle + gap, whole.to.y}, theme.palette().panel);
+  }
+  if (compares && compare_ == Compare::kWipe) {
+    const float line = std::round(whole.from.x + wipe_ * size.x);
+    draw_picture(*b_, {{line, whole.from.y}, whole.to}, at, theme);
+    list.AddLine({line, whole.from.y}, {line, whole.to.y}, theme.palette().accent, theme.px(2));
+    const float reach = theme.px(6), pointer = ImGui::GetIO().MousePos.x;
+    if (hovered && std::abs(pointer - line) < reach) {
+      ImGui::SetMouseCursor(ImGuiMouseCursor_ResizeEW);
+      if (ImGui::IsMouseClicked(ImGuiMouseButton_Left)) drags_wipe_ = true;
+    }
+    if (!ImGui::IsMouseDown(ImGuiMouseButton_Left)) drags_wipe_ = false;
+    if (drags_wipe_) wipe_ = std::clamp((pointer - whole.from.x) / size.x, 0.0f, 1.0f);
+  } else {
+    drags_wipe_ = false;
+  }
+  const ImVec2 pointer = ImGui::GetIO().MousePos;
+  const double x = std::floor((pointer.x - at.x) / scale_), y = std::floor((pointer.y - at.y) / scale_);
+  if (hovered && x >= 0 && y >= 0 && x < static_cast<double>(a_->image.width) && y < static_cast<double>(a_->image.height))
+    reading_ = PixelReading{static_cast<int64_t>(x), static_cast<int64_t>(y)};
+}
+
+}  // namespace attelier::desktop

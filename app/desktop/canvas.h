@@ -1,0 +1,78 @@
+// The picture in the middle: zoom to the pixel, pan, and two pictures compared in five ways.
+#pragma once
+
+#include <imgui.h>
+
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "app/desktop/texture.h"
+#include "app/desktop/theme.h"
+#include "core/media/image.h"
+
+namespace attelier::desktop {
+
+/// A picture that views share; its texture is made when it is first drawn.
+struct Picture {
+  Image image;
+  std::string name;
+  Texture texture;
+  Texture& on_screen() {
+    if (texture.empty() && image.width > 0) texture = Texture(image);
+    return texture;
+  }
+};
+using SharedPicture = std::shared_ptr<Picture>;
+SharedPicture make_picture(Image image, std::string name);
+
+enum class Compare { kOff, kWipe, kSideBySide, kFlip, kDifference };
+
+/// What the pointer is on.
+struct PixelReading {
+  int64_t x = 0, y = 0;
+};
+
+class Canvas {
+ public:
+  /// `b` is what `a` is compared with; either may be null.
+  void show(SharedPicture a, SharedPicture b);
+  const SharedPicture& shown() const { return a_; }
+
+  /// Fills the rest of the current window. `overlay` draws over picture A and gets the corner and the size of a pixel on the screen; it takes the pointer
+  /// when it returns true (painting).
+  void draw(const Theme& theme, const std::function<bool(ImVec2 origin, float scale, bool hovered)>& overlay = {});
+
+  void fit();
+  void zoom_to(double scale);     // about the middle
+  void zoom_by(double factor);
+  double scale() const { return scale_; }
+  Compare compare() const { return compare_; }
+  void set_compare(Compare mode) { compare_ = mode; }
+  bool holds_reference = false;   // kFlip: B is shown while this is true
+  int difference_gain = 4;        // kDifference: 1, 4 or 16
+  std::optional<PixelReading> reading() const { return reading_; }
+
+ private:
+  struct View {
+    ImVec2 from, to;
+  };
+  void handle_pointer(const View& view, bool takes_drag);
+  void draw_picture(Picture& picture, const View& view, ImVec2 origin, const Theme& theme);
+  void draw_pixel_values(const Picture& picture, const View& view, ImVec2 origin, const Theme& theme) const;
+  ImVec2 origin(const View& view) const;
+  Picture& difference();
+
+  SharedPicture a_, b_, difference_;
+  std::pair<const Picture*, const Picture*> difference_of_{};
+  int difference_made_with_ = 0;
+  Compare compare_ = Compare::kOff;
+  double scale_ = 1, centre_x_ = 0.5, centre_y_ = 0.5;  // screen pixels per picture pixel; the middle of the view, in shares of the picture
+  bool wants_fit_ = true;
+  float wipe_ = 0.5f;
+  bool drags_wipe_ = false;
+  std::optional<PixelReading> reading_;
+};
+
+}  // namespace attelier::desktop

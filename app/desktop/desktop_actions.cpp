@@ -1,0 +1,235 @@
+// What the user can do, and what it does.
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cstdlib>
+#include <random>
+
+#include "app/desktop/desktop_app.h"
+#include "core/base/files.h"
+
+namespace attelier::desktop {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr const char* kSettingsFile = "desktop.json";
+
+bool is_picture(const fs::path& file) {
+  std::string extension = file.extension().string();
+  for (char& c : extension) c = static_cast<char>(std::tolower(c));
+  const auto& all = picture_extensions();
+  return std::find(all.begin(), all.end(), extension) != all.end();
+}
+
+}  // namespace
+
+void DesktopApp::add_actions() {
+  const auto add = [&](const char* id, const char* label, const char* menu, const char* chord, std::function<void()> run, std::function<bool()> enabled = [] { return true; }, bool while_typing = false) {
+    actions_.add({id, label, menu, parse_chord(chord), std::move(run), std::move(enabled), while_typing});
+  };
+  const auto has_picture = [this] { return shown_ != nullptr; };
+  const auto runs = [this] { return !queue_.is_idle(); };
+  add("file.open", "Open…", "File", "Ctrl+O", [this] {
+    browser_.open({.title = "Open a picture or a job", .extensions = {".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff", ".json"}, .name = {}, .chosen = [this](const fs::path& file) { open_file(file); }});
+  }, [] { return true; }, true);
+  add("file.export", "Export picture…", "File", "Ctrl+E", [this] { export_picture(); }, has_picture, true);
+  add("file.quit", "Quit", "File", "Ctrl+Q", [this] { wants_to_quit_ = true; }, [] { return true; }, true);
+  add("edit.undo", "Undo", "Edit", "Ctrl+Z", [this] { editor_.undo(); }, [this] { return editor_.can_undo(); });
+  add("edit.redo", "Redo", "Edit", "Ctrl+Shift+Z", [this] { editor_.redo(); }, [this] { return editor_.can_redo(); });
+  add("edit.redo_again", "Redo again", "", "Ctrl+Y", [this] { editor_.redo(); }, [this] { return editor_.can_redo(); });
+  add("edit.prompt", "Edit the prompt", "Edit", "Ctrl+L", [this] {
+    set_layout(Layout::kCreate);
+    form_.focus_prompt();
+  }, [] { return true; }, true);
+  add("edit.new_seed", "New seed", "Edit", "R", [this] {
+    for (const ParameterDescription& d : editor_.method().parameters)
+      if (d.name == "seed") editor_.change(d, static_cast<int64_t>(std::random_device{}() >> 1));
+  });
+  add("job.run", "Run", "Job", "Ctrl+Enter", [this] { run_job(false); }, [] { return true; }, true);
+  add("job.run_next", "Run as next", "Job", "Ctrl+Shift+Enter", [this] { run_job(true); }, [] { return true; }, true);
+  add("job.stop", "Stop the running job", "Job", "Ctrl+.", [this] { stop_job(); }, runs, true);
+  add("job.pause", "Pause or resume the queue", "Job", "", [this] { queue_.pause(!queue_.is_paused()); });
+  add("view.fit", "Fit", "View", "F", [this] { canvas_.fit(); }, has_picture);
+  add("view.full_size", "100 %", "View", "Ctrl+0", [this] { canvas_.zoom_to(1); }, has_picture);
+  add("view.zoom_in", "Zoom in", "View", "Ctrl++", [this] { canvas_.zoom_by(1.4142135623730951); }, has_picture);
+  add("view.zoom_out", "Zoom out", "View", "Ctrl+-", [this] { canvas_.zoom_by(1 / 1.4142135623730951); }, has_picture);
+  const char* const compares[] = {"Picture alone", "Compare: wipe", "Compare: side by side", "Compare: flip", "Compare: difference"};
+  for (int i = 0; i < 5; ++i)
+    add(fmt::format("view.compare_{}", i).c_str(), compares[i], "View", i == 1 ? "V" : "", [this, i] { canvas_.set_compare(canvas_.compare() == static_cast<Compare>(i) ? Compare::kOff : static_cast<Compare>(i)); },
+        [this, i] { return i == 0 || reference_ != nullptr; });
+  add("view.set_reference", "Compare later pictures with this one", "View", "", [this] { reference_ = shown_; }, has_picture);
+  const char* const layouts[] = {"Layout: create", "Layout: compare", "Layout: inspect", "Layout: queue"};
+  for (int i = 0; i < 4; ++i) add(fmt::format("view.layout_{}", i + 1).c_str(), layouts[i], "View", fmt::format("Ctrl+{}", i + 1).c_str(), [this, i] { set_layout(static_cast<Layout>(i)); });
+  add("view.panels", "Hide or show panels", "View", "Tab", [this] {
+    const bool any = shows_left_ || shows_right_ || shows_bottom_;
+    shows_left_ = shows_right_ = shows_bottom_ = !any;
+  });
+  add("view.full_screen", "Full screen", "View", "F11", [this] { window_.set_full_screen(!window_.is_full_screen()); }, [] { return true; }, true);
+  add("view.look", "Light or dark", "View", "", [this] { look_ = look_ == Look::kDark ? Look::kLight : Look::kDark; });
+  add("view.larger", "Larger interface", "View", "Ctrl+Alt++", [this] { user_scale_ = std::min(3.0, user_scale_ + 0.25); });
+  add("view.smaller", "Smaller interface", "View", "Ctrl+Alt+-", [this] { user_scale_ = std::max(0.75, user_scale_ - 0.25); });
+  add("help.palette", "All actions…", "Help", "Ctrl+P", [this] { palette_.open(); }, [] { return true; }, true);
+  add("help.shortcuts", "Shortcuts", "Help", "F1", [this] { shows_help_ = !shows_help_; }, [] { return true; }, true);
+  for (const Method* method : methods()) add(("method." + method->name).c_str(), ("Method: " + method->name).c_str(), "", "", [this, method] { editor_.set_method(method->name); });
+  const fs::path file = config_folder() / kSettingsFile;
+  std::error_code error;
+  if (!fs::exists(file, error)) return;
+  const Json settings = Json::parse(read_file(file), nullptr, false);
+  if (settings.is_object())
+    for (const std::string& complaint : actions_.rebind(settings.value("shortcuts", Json::object()))) toasts_.error(fmt::format("{}: {}", file.string(), complaint));
+}
+
+void DesktopApp::load_settings() {
+  const fs::path file = config_folder() / kSettingsFile;
+  std::error_code error;
+  if (!fs::exists(file, error)) return;
+  try {
+    const Json settings = Json::parse(read_file(file));
+    look_ = settings.value("look", std::string("dark")) == "light" ? Look::kLight : Look::kDark;
+    user_scale_ = std::clamp(settings.value("scale", 1.0), 0.75, 3.0);
+    left_width_ = std::clamp(settings.value("left_width", left_width_), 300.0f, 640.0f);
+    right_width_ = std::clamp(settings.value("right_width", right_width_), 220.0f, 640.0f);
+    bottom_height_ = std::clamp(settings.value("bottom_height", bottom_height_), 120.0f, 600.0f);
+    set_layout(static_cast<Layout>(std::clamp(settings.value("layout", 0), 0, 3)));
+  } catch (const std::exception& problem) {
+    toasts_.error(file.string() + " cannot be read; the built-in settings are used.", problem.what());
+  }
+}
+
+void DesktopApp::save_settings() const {
+  const fs::path file = config_folder() / kSettingsFile;
+  try {
+    std::error_code error;
+    Json settings = fs::exists(file, error) ? Json::parse(read_file(file), nullptr, false) : Json::object();
+    if (!settings.is_object()) settings = Json::object();
+    settings.update({{"look", look_ == Look::kLight ? "light" : "dark"}, {"scale", user_scale_}, {"left_width", left_width_}, {"right_width", right_width_},
+                     {"bottom_height", bottom_height_}, {"layout", static_cast<int>(layout_)}});
+    fs::create_directories(file.parent_path(), error);
+    write_file_atomically(file, settings.dump(2) + "\n");
+  } catch (const std::exception&) {  // the app closes all the same
+  }
+}
+
+void DesktopApp::set_layout(Layout layout) {
+  layout_ = layout;
+  shows_left_ = layout == Layout::kCreate;
+  shows_right_ = layout == Layout::kCreate || layout == Layout::kInspect;
+  shows_bottom_ = layout != Layout::kInspect;
+  bottom_height_ = layout == Layout::kQueue ? std::max(bottom_height_, 420.0f) : std::min(bottom_height_, 260.0f);
+}
+
+void DesktopApp::run_job(bool first) {
+  const std::optional<Job>& job = editor_.check();
+  if (!job) {
+    toasts_.error(editor_.first_problem());
+    return;
+  }
+  try {
+    followed_ = queue_.add(*job, first);
+  } catch (const Error& error) {
+    toasts_.error(error.what());
+  }
+}
+
+void DesktopApp::stop_job() {
+  if (const int64_t id = queue_.report().id; id != 0) queue_.cancel(id);
+}
+
+void DesktopApp::take_previews() {
+  if (auto preview = queue_.take_preview()) {
+    followed_ = preview->id;
+    // A preview is as small as the latent; it is shown as large as the result will be.
+    preview_ = make_picture(std::move(preview->image), fmt::format("preview, step {}", preview->step + 1));
+  }
+  if (followed_ == 0) return;
+  const JournalEntry entry = journal_.entry(followed_);
+  if (entry.state == JobState::kQueued || entry.state == JobState::kRunning) return;
+  followed_ = 0;
+  preview_.reset();
+  if (entry.state == JobState::kDone && !entry.files.empty()) show_entry(entry.id);
+  if (entry.state == JobState::kFailed) toasts_.error(fmt::format("{} failed.", entry.title.empty() ? entry.method : entry.title), entry.error);
+  if (entry.state == JobState::kCancelled) toasts_.info("Stopped.");
+}
+
+void DesktopApp::show_entry(int64_t id) {
+  const JournalEntry entry = journal_.entry(id);
+  queue_view_.select(id);
+  if (!entry.files.empty()) awaited_ = entry.files.front();
+}
+
+void DesktopApp::compare_entry(int64_t id) {
+  const JournalEntry entry = journal_.entry(id);
+  if (!entry.files.empty()) awaited_reference_ = entry.files.front();
+}
+
+void DesktopApp::use_entry(int64_t id) {
+  try {
+    editor_.restore(journal_.entry(id).job);
+    toasts_.info("The form has the settings of this picture. Ctrl+Z goes back.");
+  } catch (const Error& error) {
+    toasts_.error(error.what());
+  }
+}
+
+void DesktopApp::restore_from(const fs::path& file) {
+  try {
+    editor_.restore(load_job(file).json);
+    toasts_.info(fmt::format("The form has the settings of {}.", file.filename().string()));
+  } catch (const Error& error) {
+    toasts_.error(error.what());
+  }
+}
+
+void DesktopApp::open_file(const fs::path& file) {
+  std::error_code error;
+  if (!fs::exists(file, error)) return toasts_.error(file.string() + " is not there.");
+  const std::string extension = file.extension().string();
+  if (extension == ".json") return restore_from(file);
+  if (extension == ".safetensors" || extension == ".ckpt" || fs::is_directory(file, error)) return editor_.set_model(file.string());
+  if (!is_picture(file)) return toasts_.error(fmt::format("{} is no kind of file that is known here; pictures, jobs (.json, or pictures that carry one) and checkpoints are.", file.filename().string()));
+  awaited_ = file;
+  try {
+    const PngTexts texts = extension == ".png" ? read_png_texts(read_file(file), file.string()) : PngTexts{};
+    if (texts.contains("attelier-job")) restore_from(file);
+  } catch (const Error&) {  // shown all the same; the loader says what is wrong with the picture
+  }
+}
+
+void DesktopApp::drop(const std::vector<fs::path>& files, double x, double) {
+  // Onto the form: an input. Anywhere else: opened.
+  const bool on_form = shows_left_ && x < left_width_ * theme_.px(1);
+  for (const fs::path& file : files) {
+    if (!on_form || !is_picture(file) || editor_.method().inputs.empty()) {
+      open_file(file);
+      continue;
+    }
+    const auto& inputs = editor_.method().inputs;
+    const auto free = std::find_if(inputs.begin(), inputs.end(), [&](const InputDescription& input) { return editor_.input(input.name).empty(); });
+    const InputDescription& input = free != inputs.end() ? *free : inputs.front();
+    editor_.change_input(input.name, {fs::absolute(file)});
+    toasts_.info(fmt::format("{} is the {} now.", file.filename().string(), input.name));
+  }
+}
+
+void DesktopApp::choose_input(const std::string& name, bool is_input) {
+  if (is_input)
+    return browser_.open({.title = "Choose a picture: " + name, .extensions = picture_extensions(), .name = {}, .chosen = [this, name](const fs::path& file) { editor_.change_input(name, {file}); }});
+  browser_.open({.title = "Choose a file: " + name, .extensions = {}, .folders = true, .name = {}, .chosen = [this, name](const fs::path& file) {
+    for (const ParameterDescription& d : editor_.method().parameters)
+      if (d.name == name) editor_.change(d, d.type == ParameterType::kModels ? Json::array({file.string()}) : Json(file.string()));
+  }});
+}
+
+void DesktopApp::export_picture() {
+  browser_.open({.title = "Export picture", .extensions = picture_extensions(), .save = true, .name = fs::path(shown_->name).stem().string() + ".png", .chosen = [this](const fs::path& file) {
+    try {
+      save_image(file, shown_->image);
+      toasts_.info("Saved " + file.string());
+    } catch (const Error& error) {
+      toasts_.error(error.what());
+    }
+  }});
+}
+
+}  // namespace attelier::desktop

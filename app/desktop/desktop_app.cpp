@@ -1,0 +1,410 @@
+#include "app/desktop/desktop_app.h"
+
+#include <fmt/format.h>
+#include <imgui.h>
+#include <imgui_internal.h>
+
+#include <algorithm>
+#include <cstdlib>
+
+#include "app/desktop/widgets.h"
+#include "core/base/files.h"
+#include "core/weights/model_store.h"
+
+namespace attelier::desktop {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+namespace fs = std::filesystem;
+
+constexpr double kLively = 1.0;         // seconds after input in which frames follow each other
+constexpr double kWhileJobRuns = 0.1;   // between frames when only a job runs
+constexpr double kIdle = 0.5;
+constexpr int kMostFailedFrames = 10;   // one after the other
+
+double seconds_since(Clock::time_point then) { return std::chrono::duration<double>(Clock::now() - then).count(); }
+
+}  // namespace
+
+void run_desktop(const DesktopOptions& options) {
+  DesktopApp app(options);
+  app.run();
+}
+
+DesktopApp::DesktopApp(const DesktopOptions& options)
+    : options_(options), window_({options.width, options.height, "Attelier"}), loader_([this] { window_.wake(); }), browser_(loader_), journal_(Journal::default_file()),
+      queue_(journal_, [this] { window_.wake(); }, {.niceness = 5}), queue_view_(journal_, queue_, loader_), start_(Clock::now()) {
+  load_settings();
+  add_actions();
+  for (const std::string& trouble : {journal_.warning(), editor_.trouble()})
+    if (!trouble.empty()) toasts_.error(trouble);
+  // Counting tokens wants CLIP's vocabulary, half a second's work that nobody waits for.
+  tokenizer_thread_ = std::jthread([this] {
+    try {
+      auto tokenizer = Tokenizer::from_clip_merges(cache_folder() / "deps/clip/bpe_simple_vocab_16e6.txt.gz");
+      const std::lock_guard lock(tokenizer_mutex_);
+      tokenizer_ = std::move(tokenizer);
+      window_.wake();
+    } catch (const Error&) {  // prompts are then not counted
+    }
+  });
+  for (const fs::path& file : options.files) open_file(file);
+  queue_view_.refresh();
+  if (options.files.empty() && !queue_view_.made().empty()) show_entry(queue_view_.made().front().id);
+}
+
+DesktopApp::~DesktopApp() { save_settings(); }
+
+double DesktopApp::now() const { return seconds_since(start_); }
+
+double DesktopApp::wait_seconds() const {
+  if (window_.has_input() || (last_input_ && seconds_since(*last_input_) < kLively)) return 0;
+  if (!queue_.is_idle()) return kWhileJobRuns;
+  return std::min(kIdle, toasts_.next_change(now()));
+}
+
+void DesktopApp::run() {
+  bool first = true;
+  int frames_until_screenshot = options_.screenshot.empty() ? -1 : 3;
+  while (!window_.wants_to_close() && !wants_to_quit_) {
+    const double seconds = first ? 0 : wait_seconds();
+    const bool something = window_.wait(seconds);
+    const bool due = frames_until_screenshot >= 0 || toasts_.next_change(now()) <= 0 || ImGui::GetIO().WantTextInput;
+    if (!something && !first && seconds >= kIdle && !due) continue;  // an idle window draws nothing
+    if (something && window_.has_input()) last_input_ = Clock::now();
+    first = false;
+    const double scale = (options_.scale > 0 ? options_.scale : window_.content_scale()) * user_scale_;
+    if (scale != applied_scale_ || look_ != applied_look_) {
+      theme_.apply(look_, scale);
+      if (applied_scale_ == 0 && !theme_.warning().empty()) toasts_.info(theme_.warning());
+      applied_scale_ = scale;
+      applied_look_ = look_;
+    }
+    try {
+      window_.frame([this](const InputEvent& event) { return take_event(event); }, [this] { frame(); });
+      failed_frames_ = 0;
+    } catch (const std::exception& error) {
+      toasts_.error("This view could not be drawn.", error.what());
+      if (++failed_frames_ > kMostFailedFrames) throw;
+    }
+    editor_.autosave_if_due();
+    if (frames_until_screenshot > 0 && awaited_.empty() && !loader_.is_busy() && queue_.is_idle() && --frames_until_screenshot == 0) window_.request_screenshot();
+    if (const auto picture = window_.take_screenshot()) {
+      save_image(options_.screenshot, *picture);
+      if (options_.close_after_screenshot) break;
+    }
+  }
+}
+
+bool DesktopApp::take_event(const InputEvent& event) {
+  last_input_ = Clock::now();
+  if (event.kind == InputEvent::Kind::kDrop) {
+    drop(event.files, event.x, event.y);
+    return true;
+  }
+  if (event.kind != InputEvent::Kind::kKey) return false;
+  const bool typing = ImGui::GetIO().WantTextInput, modal = browser_.is_open() || palette_.is_open();
+  canvas_.holds_reference = !typing && (event.key == "Shift" ? event.action != InputEvent::Action::kRelease : canvas_.holds_reference);
+  if (event.action == InputEvent::Action::kRelease || modal) return false;
+  if (typing && event.key == "Escape") {  // leaves the field with what was typed; Dear ImGui would take it back
+    ImGui::ClearActiveID();
+    return true;
+  }
+  return actions_.dispatch({event.modifiers, event.key}, typing);
+}
+
+void DesktopApp::frame() {
+  take_previews();
+  queue_view_.refresh();
+  if (!awaited_.empty()) {
+    if (const SharedPicture picture = loader_.picture(awaited_)) {
+      shown_ = picture;
+      preview_.reset();
+      awaited_.clear();
+    } else if (const std::string problem = loader_.problem(awaited_); !problem.empty()) {
+      toasts_.error(fmt::format("{} cannot be shown.", awaited_.filename().string()), problem);
+      awaited_.clear();
+    }
+  }
+  if (!awaited_reference_.empty()) {
+    if (const SharedPicture picture = loader_.picture(awaited_reference_)) {
+      reference_ = picture;
+      if (canvas_.compare() == Compare::kOff) canvas_.set_compare(Compare::kWipe);
+      awaited_reference_.clear();
+    } else if (!loader_.problem(awaited_reference_).empty()) {
+      toasts_.error(fmt::format("{} cannot be shown.", awaited_reference_.filename().string()), loader_.problem(awaited_reference_));
+      awaited_reference_.clear();
+    }
+  }
+  draw_menu();
+  const ImVec2 screen = ImGui::GetIO().DisplaySize;
+  const float top = ImGui::GetFrameHeight(), status = theme_.px(28), scale = theme_.px(1);
+  // In a small window the canvas keeps its share.
+  const float left = shows_left_ ? std::min(left_width_ * scale, 0.4f * screen.x) : 0, right = shows_right_ ? std::min(right_width_ * scale, 0.25f * screen.x) : 0;
+  const float bottom = shows_bottom_ ? std::min(bottom_height_ * scale, 0.5f * screen.y) : 0;
+  const float height = screen.y - top - status - bottom;
+  if (shows_left_) draw_left({0, top}, {left, screen.y - top - status});
+  draw_centre({left, top}, {screen.x - left - right, height});
+  if (shows_right_) draw_right({screen.x - right, top}, {right, height});
+  if (shows_bottom_) draw_bottom({left, top + height}, {screen.x - left, bottom});
+  draw_status({0, screen.y - status}, {screen.x, status});
+  browser_.draw(theme_);
+  palette_.draw(actions_, theme_);
+  draw_help(actions_, theme_, shows_help_);
+  toasts_.draw(theme_, now());
+}
+
+void DesktopApp::draw_menu() {
+  if (!ImGui::BeginMainMenuBar()) return;
+  const Scope bar(ImGui::EndMainMenuBar);
+  for (const char* menu : {"File", "Edit", "View", "Job", "Help"}) {
+    if (!ImGui::BeginMenu(menu)) continue;
+    const Scope open(ImGui::EndMenu);
+    for (const Action& action : actions_.all()) {
+      if (action.menu != menu) continue;
+      std::string label = action.label;
+      if (action.id == "edit.undo" && editor_.can_undo()) label += ": " + editor_.undo_label();
+      if (action.id == "edit.redo" && editor_.can_redo()) label += ": " + editor_.redo_label();
+      if (ImGui::MenuItem((label + "###" + action.id).c_str(), action.chord.empty() ? nullptr : to_string(action.chord).c_str(), false, action.enabled())) action.run();
+    }
+  }
+  const char* const names[] = {"Create", "Compare", "Inspect", "Queue"};
+  float width = 0;
+  for (const char* name : names) width += ImGui::CalcTextSize(name).x + 2 * ImGui::GetStyle().ItemSpacing.x;
+  ImGui::SetCursorPosX(ImGui::GetWindowWidth() - width - theme_.px(12));
+  for (int i = 0; i < 4; ++i) {
+    const bool chosen = static_cast<int>(layout_) == i;
+    const ImVec2 text = ImGui::CalcTextSize(names[i]);
+    const ImVec2 corner = ImGui::GetCursorScreenPos();
+    ImGui::PushID(i);
+    if (ImGui::InvisibleButton("layout", {text.x + ImGui::GetStyle().ItemSpacing.x, ImGui::GetFrameHeight()})) set_layout(static_cast<Layout>(i));
+    tooltip(fmt::format("Layout {} (Ctrl+{})", names[i], i + 1));
+    const ImU32 colour = chosen || ImGui::IsItemHovered() ? theme_.palette().text : theme_.palette().faint;
+    ImDrawList& list = *ImGui::GetWindowDrawList();
+    list.AddText({corner.x, corner.y + ImGui::GetStyle().FramePadding.y}, colour, names[i]);
+    if (chosen) list.AddRectFilled({corner.x, corner.y + ImGui::GetFrameHeight() - theme_.px(2)}, {corner.x + text.x, corner.y + ImGui::GetFrameHeight()}, theme_.palette().accent);
+    ImGui::PopID();
+  }
+}
+
+void DesktopApp::draw_model_choice() {
+  ImGui::SetNextItemWidth(-FLT_MIN);
+  if (ImGui::BeginCombo("##model", editor_.model().c_str())) {
+    const Scope combo(ImGui::EndCombo);
+    for (const std::string& name : known_models())
+      if (ImGui::Selectable(name.c_str(), name == editor_.model())) editor_.set_model(name);
+    ImGui::Separator();
+    if (ImGui::Selectable("Choose a checkpoint…"))
+      browser_.open({.title = "Choose a checkpoint", .extensions = {".safetensors", ".ckpt", ".json"}, .folders = true, .name = {},
+                     .chosen = [this](const fs::path& file) { editor_.set_model((file.extension() == ".json" ? file.parent_path() : file).string()); }});
+  }
+  tooltip("The model: a Stable Diffusion checkpoint or diffusers folder. mini ships with the program.");
+  if (const std::string problem = editor_.problem("model"); !problem.empty()) wrapped(theme_.palette().bad, problem);
+}
+
+void DesktopApp::draw_left(ImVec2 position, ImVec2 size) {
+  const Scope window = panel("left", position, size, ImGuiWindowFlags_NoScrollbar);
+  splitter("split left", true, {position.x + size.x - theme_.px(3), position.y}, {theme_.px(3), size.y}, left_width_, 300, 640, 1 / theme_.px(1));
+  ImGui::SetCursorPos(ImGui::GetStyle().WindowPadding);
+  ImGui::SetNextItemWidth(-FLT_MIN);
+  ImGui::PushFont(theme_.fonts().title);
+  const auto title = [](std::string name) {
+    if (!name.empty()) name[0] = static_cast<char>(std::toupper(name[0]));
+    return name;
+  };
+  if (ImGui::BeginCombo("##method", title(editor_.method().name).c_str())) {
+    ImGui::PushFont(theme_.fonts().body);
+    for (const Method* method : methods()) {
+      if (ImGui::Selectable(title(method->name).c_str(), method == &editor_.method())) editor_.set_method(method->name);
+      tooltip(method->summary);
+    }
+    ImGui::PopFont();
+    ImGui::EndCombo();
+  }
+  ImGui::PopFont();
+  draw_model_choice();
+  const float button = theme_.px(40), foot = button + ImGui::GetStyle().ItemSpacing.y + theme_.px(4);
+  editor_.check();
+  ImGui::BeginChild("form", {0, -foot});
+  {
+    const Scope child(ImGui::EndChild);
+    form_.draw(editor_.method(), form_values(), theme_);
+  }
+  const std::string problem = editor_.first_problem();
+  const bool running = !queue_.is_idle();
+  ImGui::BeginDisabled(!problem.empty());
+  const float width = ImGui::GetContentRegionAvail().x, stop = running ? theme_.px(84) : 0;
+  if (primary_button(running ? "Queue###run" : "Run###run", {width - (running ? stop + ImGui::GetStyle().ItemSpacing.x : 0), button}, theme_)) run_job(false);
+  ImGui::EndDisabled();
+  tooltip(problem.empty() ? "Ctrl+Enter; Ctrl+Shift+Enter puts it first" : problem);
+  if (running) {
+    ImGui::SameLine();
+    if (ImGui::Button("Stop", {stop, button})) stop_job();
+    tooltip("Stops the running job (Ctrl+.)");
+  }
+}
+
+FormValues DesktopApp::form_values() {
+  FormValues values;
+  values.parameter = [this](const std::string& name) { return editor_.parameter(name); };
+  values.change = [this](const ParameterDescription& description, const Json& value) { editor_.change(description, value); };
+  values.input = [this](const std::string& name) { return editor_.input(name); };
+  values.change_input = [this](const InputDescription& input, const std::vector<fs::path>& files) { editor_.change_input(input.name, files); };
+  values.problem = [this](const std::string& name) { return editor_.problem(name); };
+  values.browse = [this](const std::string& name, bool is_input) { choose_input(name, is_input); };
+  values.token_text = [this](const std::string& text) { return token_text(text); };
+  values.thumbnail = [this](const fs::path& file) -> Texture* {
+    const SharedPicture picture = loader_.thumbnail(file);
+    return picture ? &picture->on_screen() : nullptr;
+  };
+  return values;
+}
+
+std::string DesktopApp::token_text(const std::string& text) {
+  const std::lock_guard lock(tokenizer_mutex_);
+  if (!tokenizer_) return "";
+  const size_t tokens = tokenizer_->encode(text).size() + 2, room = static_cast<size_t>(tokenizer_->options().length);
+  return tokens <= room ? fmt::format("{} of {} tokens", tokens, room) : fmt::format("{} of {} tokens: the end is cut", tokens, room);
+}
+
+void DesktopApp::draw_toolbar() {
+  const char* const names[] = {"Picture", "Wipe", "Side by side", "Flip", "Difference"};
+  for (int i = 0; i < 5; ++i) {
+    const bool chosen = static_cast<int>(canvas_.compare()) == i;
+    ImGui::BeginDisabled(i > 0 && !reference_);
+    if (chosen) ImGui::PushStyleColor(ImGuiCol_Button, ImGui::GetStyle().Colors[ImGuiCol_ButtonActive]);
+    if (ImGui::SmallButton(names[i])) canvas_.set_compare(static_cast<Compare>(i));
+    if (chosen) ImGui::PopStyleColor();
+    ImGui::EndDisabled();
+    if (i > 0) tooltip(reference_ ? (i == 3 ? "Hold Shift to see the other picture" : "Compares with " + reference_->name) : "Right-click a picture in the history and choose Compare");
+    ImGui::SameLine();
+  }
+  if (canvas_.compare() == Compare::kDifference) {
+    for (const int gain : {1, 4, 16}) {
+      if (ImGui::SmallButton(fmt::format("{}x", gain).c_str())) canvas_.difference_gain = gain;
+      ImGui::SameLine();
+    }
+  }
+  const float right = ImGui::GetWindowPos().x + ImGui::GetWindowContentRegionMax().x - theme_.px(150);
+  ImGui::SetCursorScreenPos({std::max(ImGui::GetCursorScreenPos().x, right), ImGui::GetCursorScreenPos().y});
+  if (ImGui::SmallButton("Fit")) canvas_.fit();
+  tooltip("F");
+  ImGui::SameLine();
+  if (ImGui::SmallButton("100 %")) canvas_.zoom_to(1);
+  tooltip("Ctrl+0");
+  ImGui::SameLine();
+  faint(theme_, fmt::format("{:.0f} %", canvas_.scale() * 100));
+}
+
+void DesktopApp::draw_centre(ImVec2 position, ImVec2 size) {
+  ImGui::PushStyleVar(ImGuiStyleVar_WindowPadding, ImVec2(0, 0));
+  const Scope window = panel("centre", position, size, ImGuiWindowFlags_NoScrollbar | ImGuiWindowFlags_NoScrollWithMouse);
+  ImGui::PopStyleVar();
+  ImGui::SetCursorPos({theme_.px(8), theme_.px(6)});
+  draw_toolbar();
+  ImGui::SetCursorPos({0, theme_.px(34)});
+  const SharedPicture picture = preview_ ? preview_ : shown_;
+  canvas_.show(picture, preview_ ? nullptr : reference_);
+  canvas_.draw(theme_);
+  if (picture) return;
+  const char* const line = "Drop a picture here, or write a prompt and press Ctrl+Enter";
+  const ImVec2 text = ImGui::CalcTextSize(line);
+  ImGui::GetWindowDrawList()->AddText({position.x + (size.x - text.x) / 2, position.y + size.y / 2}, theme_.palette().faint, line);
+}
+
+void DesktopApp::draw_right(ImVec2 position, ImVec2 size) {
+  const Scope window = panel("right", position, size);
+  splitter("split right", true, position, {theme_.px(3), size.y}, right_width_, 220, 640, -1 / theme_.px(1));
+  ImGui::SetCursorPos(ImGui::GetStyle().WindowPadding);
+  const SharedPicture picture = preview_ ? preview_ : shown_;
+  section("PICTURE", theme_);
+  if (!picture) {
+    faint(theme_, "none");
+    return;
+  }
+  ImGui::TextUnformatted(fitted(picture->name, ImGui::GetContentRegionAvail().x).c_str());
+  faint(theme_, fmt::format("{} x {} px, {}", picture->image.width, picture->image.height, picture->image.channels == 1 ? "grey" : picture->image.channels == 4 ? "with alpha" : "RGB"));
+  static std::weak_ptr<Picture> counted;
+  static std::array<float, 3 * 64> histogram;
+  if (counted.lock() != picture) {
+    counted = picture;
+    histogram.fill(0);
+    const Image& image = picture->image;
+    const size_t step = std::max<size_t>(1, image.pixels.size() / static_cast<size_t>(image.channels) / 1'000'000);  // a million pixels say enough
+    for (size_t i = 0; i < image.pixels.size(); i += step * static_cast<size_t>(image.channels))
+      for (size_t c = 0; c < 3; ++c) histogram[c * 64 + image.pixels[i + (image.channels >= 3 ? c : 0)] / 4] += 1;
+  }
+  section("HISTOGRAM", theme_);
+  const ImVec2 corner = ImGui::GetCursorScreenPos(), area = {ImGui::GetContentRegionAvail().x, theme_.px(72)};
+  ImDrawList& list = *ImGui::GetWindowDrawList();
+  list.AddRectFilled(corner, {corner.x + area.x, corner.y + area.y}, theme_.palette().canvas, theme_.px(4));
+  const float highest = std::max(1.0f, *std::max_element(histogram.begin(), histogram.end()));
+  const ImU32 colours[] = {IM_COL32(230, 90, 90, 140), IM_COL32(90, 190, 110, 140), IM_COL32(90, 130, 240, 140)};
+  for (size_t c = 0; c < 3; ++c)
+    for (size_t i = 0; i < 64; ++i) {
+      const float height = area.y * std::sqrt(histogram[c * 64 + i] / highest), x = corner.x + area.x * static_cast<float>(i) / 64;
+      list.AddRectFilled({x, corner.y + area.y - height}, {x + area.x / 64, corner.y + area.y}, colours[c]);
+    }
+  ImGui::Dummy(area);
+  if (const auto reading = canvas_.reading()) {
+    const Image& image = picture->image;
+    const uint8_t* value = image.pixels.data() + (reading->y * image.width + reading->x) * image.channels;
+    std::string numbers;
+    for (int64_t c = 0; c < image.channels; ++c) numbers += fmt::format("{:4d}", value[c]);
+    ImGui::PushFont(theme_.fonts().mono);
+    faint(theme_, fmt::format("{}, {}  {}", reading->x, reading->y, numbers));
+    ImGui::PopFont();
+  } else {
+    faint(theme_, "point at a pixel to read it");
+  }
+  const auto& made = queue_view_.made();
+  const auto entry = std::find_if(made.begin(), made.end(), [&](const JournalEntry& one) { return one.id == queue_view_.selected(); });
+  if (entry == made.end()) return;
+  section("JOB", theme_);
+  wrapped(theme_.palette().text, entry->title);
+  faint(theme_, entry->method + " · " + entry->model);
+  const Json& params = entry->job.value("params", Json::object());
+  for (const char* name : {"seed", "steps", "guidance_scale", "strength", "sampler"})
+    if (params.contains(name) && !params[name].is_null()) faint(theme_, fmt::format("{}  {}", name, params[name].is_string() ? params[name].get<std::string>() : params[name].dump()));
+  int rating = static_cast<int>(entry->rating);
+  ImGui::SetNextItemWidth(-FLT_MIN);
+  if (ImGui::SliderInt("##rating", &rating, 0, 5, rating == 0 ? "not rated" : "%d of 5", ImGuiSliderFlags_AlwaysClamp)) journal_.rate(entry->id, rating);
+  if (ImGui::Button("Use these settings", {-FLT_MIN, 0})) use_entry(entry->id);
+}
+
+void DesktopApp::draw_bottom(ImVec2 position, ImVec2 size) {
+  const Scope window = panel("bottom", position, size);
+  splitter("split bottom", false, position, {size.x, theme_.px(3)}, bottom_height_, 120, 600, -1 / theme_.px(1));
+  ImGui::SetCursorPos(ImGui::GetStyle().WindowPadding);
+  queue_view_.draw(theme_, {.show = [this](int64_t id) { show_entry(id); },
+                            .use = [this](int64_t id) { use_entry(id); },
+                            .compare = [this](int64_t id) { compare_entry(id); },
+                            .failed = [this](const std::string& problem) { toasts_.error(problem); }});
+}
+
+void DesktopApp::draw_status(ImVec2 position, ImVec2 size) {
+  ImGui::PushStyleVar(ImGuiStyleVar_WindowPadding, ImVec2(theme_.px(12), theme_.px(5)));
+  ImGui::PushStyleColor(ImGuiCol_WindowBg, theme_.palette().panel);
+  {
+    const Scope window = panel("status", position, size, ImGuiWindowFlags_NoScrollbar);
+    ImGui::PushFont(theme_.fonts().small);
+    const JobReport report = queue_.report();
+    if (report.id != 0) {
+      ImGui::ProgressBar(report.total > 0 ? static_cast<float>(report.done) / static_cast<float>(report.total) : 0, {theme_.px(160), theme_.px(14)}, "");
+      ImGui::SameLine();
+      ImGui::TextUnformatted(queue_view_.progress_line().c_str());
+    } else if (const std::string problem = editor_.first_problem(); !problem.empty()) {
+      coloured(theme_.palette().warn, fitted(problem, size.x - theme_.px(360)));
+    } else {
+      faint(theme_, "Ready");
+    }
+    const std::string keys = "Ctrl+Enter run · Ctrl+P actions · F1 help";
+    ImGui::SameLine(size.x - ImGui::CalcTextSize(keys.c_str()).x - theme_.px(12));
+    faint(theme_, keys);
+    ImGui::PopFont();
+  }
+  ImGui::PopStyleColor();
+  ImGui::PopStyleVar();
+}
+
+}  // namespace attelier::desktop

@@ -1,0 +1,100 @@
+// What the parts of the window share, and the frame that puts them together.
+#pragma once
+
+#include <chrono>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <thread>
+
+#include "app/desktop/actions.h"
+#include "app/desktop/canvas.h"
+#include "app/desktop/desktop.h"
+#include "app/desktop/editor.h"
+#include "app/desktop/file_browser.h"
+#include "app/desktop/method_form.h"
+#include "app/desktop/overlays.h"
+#include "app/desktop/picture_loader.h"
+#include "app/desktop/queue_view.h"
+#include "app/desktop/theme.h"
+#include "app/desktop/window.h"
+#include "app/session/job_queue.h"
+#include "app/session/journal.h"
+#include "core/text/tokenizer.h"
+
+namespace attelier::desktop {
+
+enum class Layout { kCreate, kCompare, kInspect, kQueue };
+
+class DesktopApp {
+ public:
+  explicit DesktopApp(const DesktopOptions& options);
+  ~DesktopApp();
+  void run();
+
+ private:
+  void add_actions();
+  bool take_event(const InputEvent& event);
+  void drop(const std::vector<std::filesystem::path>& files, double x, double y);
+  double wait_seconds() const;
+  double now() const;
+
+  void frame();
+  void draw_menu();
+  void draw_left(ImVec2 position, ImVec2 size);
+  void draw_centre(ImVec2 position, ImVec2 size);
+  void draw_right(ImVec2 position, ImVec2 size);
+  void draw_bottom(ImVec2 position, ImVec2 size);
+  void draw_toolbar();
+  void draw_status(ImVec2 position, ImVec2 size);
+  void draw_model_choice();
+  FormValues form_values();
+
+  void run_job(bool first);
+  void stop_job();
+  void show_entry(int64_t id);
+  void compare_entry(int64_t id);
+  void use_entry(int64_t id);
+  void open_file(const std::filesystem::path& file);
+  void restore_from(const std::filesystem::path& file);
+  void choose_input(const std::string& name, bool is_input);
+  void export_picture();
+  void take_previews();
+  void set_layout(Layout layout);
+  void load_settings();
+  void save_settings() const;
+  std::string token_text(const std::string& text);
+
+  DesktopOptions options_;
+  Window window_;
+  Theme theme_;
+  Look look_ = Look::kDark;
+  double user_scale_ = 1, applied_scale_ = 0;
+  Look applied_look_ = Look::kDark;
+  Actions actions_;
+  Toasts toasts_;
+  CommandPalette palette_;
+  PictureLoader loader_;
+  FileBrowser browser_;
+  Journal journal_;
+  JobQueue queue_;
+  QueueView queue_view_;
+  Editor editor_;
+  MethodForm form_;
+  Canvas canvas_;
+  Layout layout_ = Layout::kCreate;
+  float left_width_ = 380, right_width_ = 300, bottom_height_ = 190;
+  bool shows_left_ = true, shows_right_ = true, shows_bottom_ = true, shows_help_ = false, wants_to_quit_ = false;
+
+  SharedPicture shown_, reference_, preview_;
+  std::filesystem::path awaited_, awaited_reference_;  // files whose pictures come to the canvas when they are read
+  int64_t followed_ = 0;                               // the job whose preview and result the canvas shows
+  std::optional<std::chrono::steady_clock::time_point> last_input_;
+  std::chrono::steady_clock::time_point start_;
+  int failed_frames_ = 0;
+  std::shared_ptr<const Tokenizer> tokenizer_;
+  std::mutex tokenizer_mutex_;
+  std::jthread tokenizer_thread_;
+};
+
+}  // namespace attelier::desktop

@@ -1,0 +1,142 @@
+#include "app/desktop/editor.h"
+
+#include <cstdlib>
+
+#include "app/session/autosave.h"
+#include "app/session/document.h"
+#include "app/session/undo.h"
+#include "core/base/error.h"
+#include "core/base/files.h"
+
+namespace attelier::desktop {
+namespace {
+
+/// Where pictures go unless the settings say otherwise.
+std::filesystem::path pictures_folder() {
+  const char* home = std::getenv("HOME");
+  return std::filesystem::path(home == nullptr || home[0] == 0 ? "." : home) / "Pictures" / "Attelier";
+}
+
+}  // namespace
+
+struct Editor::State {
+  Document document;
+  UndoStack undo;
+  std::optional<Autosave> autosave;
+  std::string trouble;
+  std::map<std::string, std::string> problems;  // by JSON pointer
+  std::optional<Job> job;
+  bool checked = false;
+
+  void changed() {
+    checked = false;
+    if (autosave) autosave->changed(document);
+  }
+  void push(std::unique_ptr<Command> command) {
+    undo.push(document, std::move(command));
+    changed();
+  }
+};
+
+Editor::Editor() : state_(std::make_unique<State>()) {
+  State& s = *state_;
+  try {
+    s.document = new_document();
+  } catch (const Error& error) {
+    s.trouble = error.what();
+    s.document = document_from_json(Json::object());
+  }
+  if (s.document.output.folder == "." || s.document.output.folder.empty()) s.document.output.folder = pictures_folder();
+  try {
+    s.autosave.emplace();
+    if (auto saved = s.autosave->newest()) {
+      saved->document.output = s.document.output;
+      s.document = std::move(saved->document);
+    }
+  } catch (const Error& error) {
+    s.trouble = error.what();
+  }
+}
+
+Editor::~Editor() {
+  try {
+    if (state_->autosave) state_->autosave->flush();
+  } catch (const Error&) {  // told while the app ran; nobody is there any more
+  }
+}
+
+const std::string& Editor::trouble() const { return state_->trouble; }
+const Method& Editor::method() const { return *find_method(state_->document.method); }
+void Editor::set_method(const std::string& name) {
+  if (find_method(name) != nullptr && name != state_->document.method) state_->push(attelier::set_method(state_->document, name));
+}
+Json Editor::parameter(const std::string& name) const { return state_->document.state().params.value(name, Json()); }
+void Editor::change(const ParameterDescription& description, const Json& value) {
+  const Json& wanted = value.is_null() ? description.default_value : value;
+  if (parameter(description.name) != wanted) state_->push(set_parameter(state_->document, description.name, wanted));
+}
+std::vector<std::filesystem::path> Editor::input(const std::string& name) const {
+  const auto& inputs = state_->document.state().inputs;
+  const auto found = inputs.find(name);
+  return found == inputs.end() ? InputPaths{} : found->second;
+}
+void Editor::change_input(const std::string& name, const std::vector<std::filesystem::path>& files) {
+  if (input(name) != files) state_->push(set_input(state_->document, name, files));
+}
+std::string Editor::model() const { return state_->document.state().model; }
+void Editor::set_model(const std::string& model) {
+  if (model != this->model()) state_->push(attelier::set_model(state_->document, model));
+}
+
+const std::optional<Job>& Editor::check() {
+  State& s = *state_;
+  if (s.checked) return s.job;
+  s.checked = true;
+  s.job.reset();
+  s.problems = problems_of(s.document);
+  if (!s.problems.empty()) return s.job;
+  try {
+    std::error_code error;
+    std::filesystem::create_directories(s.document.output.folder, error);
+    s.job = to_job(s.document, state_folder() / "masks");
+  } catch (const Error& error) {
+    s.problems[""] = error.what();
+  }
+  return s.job;
+}
+
+std::string Editor::problem(const std::string& name) const {
+  for (const char* group : {"/params/", "/inputs/", "/"})
+    if (const auto found = state_->problems.find(group + name); found != state_->problems.end()) return found->second;
+  return "";
+}
+std::string Editor::first_problem() const {
+  if (state_->problems.empty()) return "";
+  const auto& [pointer, text] = *state_->problems.begin();
+  return pointer.empty() ? text : fmt::format("{} {}", pointer.substr(pointer.rfind('/') + 1), text);
+}
+
+void Editor::restore(const Json& json) {
+  Job job = parse_job(json);
+  state_->push(attelier::restore(state_->document, job));
+}
+
+bool Editor::can_undo() const { return !state_->undo.undo_label().empty(); }
+bool Editor::can_redo() const { return !state_->undo.redo_label().empty(); }
+std::string Editor::undo_label() const { return state_->undo.undo_label(); }
+std::string Editor::redo_label() const { return state_->undo.redo_label(); }
+void Editor::undo() {
+  if (state_->undo.undo(state_->document)) state_->changed();
+}
+void Editor::redo() {
+  if (state_->undo.redo(state_->document)) state_->changed();
+}
+
+void Editor::autosave_if_due() {
+  State& s = *state_;
+  if (!s.autosave) return;
+  s.autosave->tick();
+  if (!s.autosave->trouble().empty()) s.trouble = s.autosave->trouble();
+}
+
+}  // namespace attelier::desktop

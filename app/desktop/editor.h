@@ -1,0 +1,54 @@
+// The job in the making, as the form sees it: values, their problems, undo, autosave.
+#pragma once
+
+#include <filesystem>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "app/session/job.h"
+
+namespace attelier::desktop {
+
+class Editor {
+ public:
+  Editor();
+  ~Editor();
+
+  const Method& method() const;
+  void set_method(const std::string& name);
+  Json parameter(const std::string& name) const;
+  void change(const ParameterDescription& description, const Json& value);
+  std::vector<std::filesystem::path> input(const std::string& name) const;
+  void change_input(const std::string& name, const std::vector<std::filesystem::path>& files);
+  std::string model() const;
+  void set_model(const std::string& model);
+
+  /// What is wrong with a parameter, an input or "model", "" if nothing. Known after check().
+  std::string problem(const std::string& name) const;
+  std::string first_problem() const;
+  /// The job if it is right; nothing otherwise. Cheap when nothing changed since.
+  const std::optional<Job>& check();
+  /// Takes everything over from a job.
+  void restore(const Json& job);
+
+  bool can_undo() const;
+  bool can_redo() const;
+  std::string undo_label() const;
+  std::string redo_label() const;
+  void undo();
+  void redo();
+
+  /// Every frame: what was edited goes to the disk at times, and comes back when the app is opened again.
+  void autosave_if_due();
+  /// What went wrong behind the user's back, "" if nothing: settings that are wrong, an autosave that failed.
+  const std::string& trouble() const;
+
+ private:
+  struct State;
+  std::unique_ptr<State> state_;
+};
+
+}  // namespace attelier::desktop

@@ -1,0 +1,270 @@
+#include "app/desktop/method_form.h"
+
+#include <fmt/format.h>
+#include <imgui.h>
+#include <imgui_internal.h>
+#include <imgui_stdlib.h>
+
+#include <algorithm>
+#include <cinttypes>
+#include <random>
+
+#include "app/desktop/widgets.h"
+
+namespace attelier::desktop {
+namespace {
+
+using enum ParameterType;
+
+constexpr double kLabelShare = 0.36;  // of the form's width
+constexpr double kSlidersUpTo = 100;  // wider ranges are typed or dragged
+
+std::string plain_text(const Json& value) {
+  if (value.is_string()) return value.get<std::string>();
+  if (!value.is_array()) return value.is_null() ? "" : value.dump();
+  std::string text;
+  for (const Json& one : value) text += (text.empty() ? "" : ", ") + plain_text(one);
+  return text;
+}
+
+bool is_prompt(const ParameterDescription& d) { return d.type == kText && d.name.find("prompt") != std::string::npos; }
+
+int64_t random_seed() {
+  static std::mt19937_64 source(std::random_device{}());
+  return static_cast<int64_t>(source() >> 32);
+}
+
+}  // namespace
+
+void MethodForm::draw(const Method& method, const FormValues& values, const Theme& theme) {
+  draw_inputs(method, values, theme);
+  const auto changed = [&](const ParameterDescription& d) {
+    const Json value = values.parameter(d.name);
+    return !value.is_null() && value != d.default_value;
+  };
+  for (const ParameterDescription& d : method.parameters)
+    if (!d.advanced && is_prompt(d)) draw_parameter(d, values, theme);
+  section("SETTINGS", theme);
+  for (const ParameterDescription& d : method.parameters)
+    if (!d.advanced && !is_prompt(d)) draw_parameter(d, values, theme);
+  const auto count = std::count_if(method.parameters.begin(), method.parameters.end(), [&](const auto& d) { return d.advanced && changed(d); });
+  ImGui::Dummy({0, theme.px(4)});
+  ImGui::PushStyleColor(ImGuiCol_Header, IM_COL32(0, 0, 0, 0));
+  const bool open = ImGui::CollapsingHeader((count == 0 ? std::string("Advanced") : fmt::format("Advanced, {} changed", count)).append("###advanced").c_str());
+  ImGui::PopStyleColor();
+  if (!open) return;
+  for (const ParameterDescription& d : method.parameters)
+    if (d.advanced) draw_parameter(d, values, theme);
+}
+
+void MethodForm::draw_inputs(const Method& method, const FormValues& values, const Theme& theme) {
+  if (method.inputs.empty()) return;
+  section("PICTURES", theme);
+  for (const InputDescription& input : method.inputs) {
+    ImGui::PushID(input.name.c_str());
+    const std::vector<std::filesystem::path> files = values.input(input.name);
+    std::string label = input.name;
+    label[0] = static_cast<char>(std::toupper(label[0]));
+    const float side = theme.px(44);
+    const ImVec2 corner = ImGui::GetCursorScreenPos();
+    if (ImGui::InvisibleButton("browse", {side, side})) values.browse(input.name, true);
+    tooltip(input.help + " Click to choose a file, or drop one here.");
+    ImDrawList& list = *ImGui::GetWindowDrawList();
+    list.AddRectFilled(corner, {corner.x + side, corner.y + side}, ImGui::GetColorU32(ImGui::IsItemHovered() ? ImGuiCol_FrameBgHovered : ImGuiCol_FrameBg), theme.px(4));
+    Texture* const texture = files.empty() ? nullptr : values.thumbnail(files.front());
+    if (texture != nullptr) {
+      const float longest = static_cast<float>(std::max(texture->width(), texture->height()));
+      const ImVec2 size = {side * static_cast<float>(texture->width()) / longest, side * static_cast<float>(texture->height()) / longest};
+      const ImVec2 from = {corner.x + (side - size.x) / 2, corner.y + (side - size.y) / 2};
+      texture->draw(list, from, {from.x + size.x, from.y + size.y}, false);
+    } else {
+      list.AddText({corner.x + side / 2 - theme.px(4), corner.y + side / 2 - theme.px(9)}, theme.palette().faint, "+");
+    }
+    ImGui::SameLine();
+    ImGui::BeginGroup();
+    ImGui::TextUnformatted((label + (input.required ? " *" : "")).c_str());
+    ImGui::PushFont(theme.fonts().small);
+    const float width = ImGui::GetContentRegionAvail().x - theme.px(60);
+    faint(theme, files.empty() ? (input.required ? "drop a picture or click" : "none") : fitted(files.front().filename().string(), width) + (files.size() > 1 ? fmt::format(" +{}", files.size() - 1) : ""));
+    if (!files.empty()) {
+      ImGui::SameLine(ImGui::GetContentRegionMax().x - theme.px(52));
+      if (ImGui::SmallButton("Clear")) values.change_input(input, {});
+    }
+    ImGui::PopFont();
+    ImGui::EndGroup();
+    if (const std::string problem = values.problem(input.name); !problem.empty()) wrapped(theme.palette().bad, problem);
+    ImGui::PopID();
+  }
+}
+
+void MethodForm::draw_parameter(const ParameterDescription& d, const FormValues& values, const Theme& theme) {
+  ImGui::PushID(d.name.c_str());
+  const Json given = values.parameter(d.name);
+  Json value = given.is_null() ? d.default_value : given;
+  const bool is_changed = !given.is_null() && given != d.default_value;
+  const float left = ImGui::GetCursorPosX(), width = ImGui::GetContentRegionAvail().x;
+  const std::string help = fmt::format("{}\n{} · {}", d.help, d.name, allowed_text(d));
+  bool edited = false;
+  const auto label = [&] {
+    ImGui::AlignTextToFramePadding();
+    ImGui::TextUnformatted(d.label.c_str());
+    tooltip(help);
+    if (is_changed) {
+      ImGui::SameLine(0, theme.px(5));
+      coloured(theme.palette().accent, "•");
+      tooltip("Changed; double-click to go back to " + (d.default_value.is_null() ? std::string("automatic") : plain_text(d.default_value)));
+      if (ImGui::IsItemHovered() && ImGui::IsMouseDoubleClicked(ImGuiMouseButton_Left)) values.change(d, nullptr);
+    }
+  };
+  if (is_prompt(d)) {
+    label();
+    edited = draw_prompt(d, value, values, theme);
+  } else {
+    label();
+    ImGui::SameLine();
+    ImGui::SetCursorPosX(left + width * static_cast<float>(kLabelShare));
+    ImGui::SetNextItemWidth(width * static_cast<float>(1 - kLabelShare));
+    edited = draw_control(d, value, values, theme);
+  }
+  if (ImGui::BeginPopupContextItem("menu")) {
+    if (ImGui::MenuItem("Reset", nullptr, false, is_changed)) values.change(d, nullptr);
+    if (ImGui::MenuItem("Copy value")) ImGui::SetClipboardText(plain_text(value).c_str());
+    ImGui::EndPopup();
+  }
+  if (edited) values.change(d, value);
+  if (const std::string problem = values.problem(d.name); !problem.empty()) wrapped(theme.palette().bad, problem);
+  ImGui::PopID();
+}
+
+bool MethodForm::draw_prompt(const ParameterDescription& d, Json& value, const FormValues& values, const Theme& theme) {
+  std::string text = plain_text(value);
+  const auto lines = std::clamp<int64_t>(std::count(text.begin(), text.end(), '\n') + (d.name == "prompt" ? 3 : 2), 2, 8);
+  const float height = ImGui::GetTextLineHeight() * static_cast<float>(lines) + theme.px(10);
+  if (d.name == "prompt" && std::exchange(focuses_prompt_, false)) ImGui::SetKeyboardFocusHere();
+  const bool edited = ImGui::InputTextMultiline("##text", &text, {-FLT_MIN, height}, ImGuiInputTextFlags_NoHorizontalScroll);
+  if (edited) value = text.empty() && d.default_value.is_null() ? Json(nullptr) : Json(text);
+  if (const std::string tokens = values.token_text(text); !tokens.empty() && !text.empty()) {
+    ImGui::PushFont(theme.fonts().small);
+    const float width = ImGui::CalcTextSize(tokens.c_str()).x;
+    // The field does not wrap: what does not fit in it is shown below.
+    if (ImGui::CalcTextSize(text.c_str()).x > ImGui::GetContentRegionAvail().x) wrapped(theme.palette().faint, text);
+    ImGui::SetCursorPosX(ImGui::GetContentRegionMax().x - width);
+    faint(theme, tokens);
+    ImGui::PopFont();
+  }
+  return edited;
+}
+
+bool MethodForm::draw_control(const ParameterDescription& d, Json& value, const FormValues& values, const Theme& theme) {
+  const float width = ImGui::CalcItemWidth(), button = ImGui::GetFrameHeight();
+  // Optional values: a tick that gives a value of its own, or nothing.
+  const bool is_optional = d.default_value.is_null() && (d.type == kInteger || d.type == kNumber || d.type == kSize || d.type == kBoolean);
+  bool edited = false;
+  if (is_optional) {
+    bool is_given = !value.is_null();
+    if (ImGui::Checkbox("##given", &is_given)) {
+      edited = true;
+      const double start = std::max(d.minimum.value_or(0), std::min(d.maximum.value_or(1), 1.0));
+      if (!is_given) value = nullptr;
+      else if (d.type == kSize) value = {512, 512};
+      else if (d.type == kBoolean) value = true;
+      else if (d.type == kInteger) value = static_cast<int64_t>(start);
+      else value = start;
+    }
+    tooltip(is_given ? "Untick for automatic" : "Automatic; tick to choose");
+    ImGui::SameLine();
+    if (value.is_null()) {
+      ImGui::AlignTextToFramePadding();
+      faint(theme, "automatic");
+      return edited;
+    }
+    ImGui::SetNextItemWidth(width - button - ImGui::GetStyle().ItemSpacing.x);
+  }
+  switch (d.type) {
+    case kBoolean: {
+      bool on = value.is_boolean() && value.get<bool>();
+      if (ImGui::Checkbox("##on", &on)) {
+        value = on;
+        edited = true;
+      }
+      break;
+    }
+    case kChoice:
+      if (ImGui::BeginCombo("##choice", plain_text(value).c_str())) {
+        for (const std::string& choice : d.choices)
+          if (ImGui::Selectable(choice.c_str(), value == choice)) {
+            value = choice;
+            edited = true;
+          }
+        ImGui::EndCombo();
+      }
+      break;
+    case kInteger: {
+      auto number = value.is_number() ? value.get<int64_t>() : 0;
+      const bool is_seed = d.name == "seed", is_short = d.minimum && d.maximum && *d.maximum - *d.minimum <= 1000;
+      const auto lowest = static_cast<int64_t>(d.minimum.value_or(-1e15)), highest = static_cast<int64_t>(d.maximum.value_or(1e15));
+      const float new_width = ImGui::CalcTextSize("New").x + 2 * ImGui::GetStyle().FramePadding.x;
+      if (is_seed) ImGui::SetNextItemWidth(ImGui::CalcItemWidth() - new_width - ImGui::GetStyle().ItemInnerSpacing.x);
+      if (is_short) edited |= ImGui::DragScalar("##number", ImGuiDataType_S64, &number, 0.2f, &lowest, &highest, d.unit.empty() ? "%lld" : ("%lld " + d.unit).c_str(), ImGuiSliderFlags_AlwaysClamp);
+      else edited |= ImGui::InputScalar("##number", ImGuiDataType_S64, &number);
+      if (is_seed) {
+        ImGui::SameLine(0, ImGui::GetStyle().ItemInnerSpacing.x);
+        if (ImGui::Button("New")) {
+          number = random_seed();
+          edited = true;
+        }
+        tooltip("A new seed (R)");
+      }
+      if (edited) value = std::clamp(number, lowest, highest);
+      break;
+    }
+    case kNumber: {
+      double number = value.is_number() ? value.get<double>() : 0;
+      const double lowest = d.minimum.value_or(-1e15), highest = d.maximum.value_or(1e15);
+      if (d.minimum && d.maximum && highest - lowest <= kSlidersUpTo) edited |= ImGui::SliderScalar("##number", ImGuiDataType_Double, &number, &lowest, &highest, "%.2f", ImGuiSliderFlags_AlwaysClamp);
+      else edited |= ImGui::DragScalar("##number", ImGuiDataType_Double, &number, 0.05f, &lowest, &highest, "%.2f", ImGuiSliderFlags_AlwaysClamp);
+      if (edited && !value.is_null()) value = number;
+      break;
+    }
+    case kSize: {
+      int64_t sides[2] = {value.is_array() && value.size() == 2 ? value[0].get<int64_t>() : 512, value.is_array() && value.size() == 2 ? value[1].get<int64_t>() : 512};
+      const int64_t lowest = static_cast<int64_t>(d.minimum.value_or(8)), highest = static_cast<int64_t>(d.maximum.value_or(65536));
+      if (ImGui::DragScalarN("##size", ImGuiDataType_S64, sides, 2, 2.0f, &lowest, &highest, "%lld px", ImGuiSliderFlags_AlwaysClamp)) {
+        for (int64_t& side : sides) side = std::clamp((side + 4) / 8 * 8, lowest, highest);
+        value = {sides[0], sides[1]};
+        edited = true;
+      }
+      break;
+    }
+    case kText:
+    case kPath:
+    case kModels:
+    case kIntegers:
+    case kNumbers:
+    case kTexts: {
+      const bool is_file = d.type == kPath || d.type == kModels;
+      auto [entry, is_new] = typed_.try_emplace(d.name, plain_text(value));
+      std::string& text = entry->second;
+      const ImGuiID id = ImGui::GetID("##text");
+      if (ImGui::GetActiveID() != id) text = plain_text(value);
+      if (is_file) ImGui::SetNextItemWidth(ImGui::CalcItemWidth() - button - ImGui::GetStyle().ItemInnerSpacing.x);
+      input_text("##text", text, d.default_value.is_null() ? "none" : nullptr);
+      if (ImGui::IsItemDeactivatedAfterEdit()) {
+        try {
+          value = text.empty() ? d.default_value : d.type == kText ? Json(text) : parse_parameter(d, text);
+          edited = true;
+        } catch (const Error&) {  // the text stays until it can be read; the job's check names the problem
+        }
+      }
+      if (is_file) {
+        ImGui::SameLine(0, ImGui::GetStyle().ItemInnerSpacing.x);
+        if (ImGui::Button("…", {button, button})) values.browse(d.name, false);
+        tooltip("Choose a file");
+      }
+      break;
+    }
+  }
+  return edited;
+}
+
+}  // namespace attelier::desktop

@@ -1,0 +1,45 @@
+// Small controls that Dear ImGui 1.86 lacks.
+#pragma once
+
+#include <imgui.h>
+
+#include <string>
+
+#include "app/desktop/theme.h"
+
+namespace attelier::desktop {
+
+/// Ends what its constructor began, whatever happens in between: an exception between Begin and End would end the program.
+class Scope {
+ public:
+  Scope(void (*end)(), bool open = true) : end_(end), open_(open) {}
+  ~Scope() { end_(); }
+  Scope(const Scope&) = delete;
+  Scope& operator=(const Scope&) = delete;
+  explicit operator bool() const { return open_; }
+
+ private:
+  void (*end_)();
+  bool open_;
+};
+
+/// A window without frame at a fixed place.
+Scope panel(const char* name, ImVec2 position, ImVec2 size, ImGuiWindowFlags flags = 0);
+/// A heading with a line after it.
+void section(const char* label, const Theme& theme);
+/// After the last item: a text that appears when the pointer rests on it.
+void tooltip(const std::string& text);
+/// A button that stands out: the one thing to do next.
+bool primary_button(const char* label, ImVec2 size, const Theme& theme);
+/// Text in a colour.
+void coloured(ImU32 colour, const std::string& text);
+void faint(const Theme& theme, const std::string& text);
+void wrapped(ImU32 colour, const std::string& text);
+/// A bar between two panels that is dragged: changes `size` within its bounds. `towards` +1: dragging right or down enlarges.
+void splitter(const char* id, bool vertical, ImVec2 position, ImVec2 length, float& size, float minimum, float maximum, float towards);
+/// A text field of std::string.
+bool input_text(const char* id, std::string& text, const char* hint = nullptr, ImGuiInputTextFlags flags = 0);
+/// `text` shortened in its middle to `width` pixels.
+std::string fitted(const std::string& text, float width);
+
+}  // namespace attelier::desktop

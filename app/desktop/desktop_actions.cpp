@@ -71,6 +71,7 @@ void DesktopApp::add_actions() {
   add("view.smaller", "Smaller interface", "View", "Ctrl+Alt+-", [this] { user_scale_ = std::max(0.75, user_scale_ - 0.25); });
   add("help.palette", "All actions…", "Help", "Ctrl+P", [this] { palette_.open(); }, [] { return true; }, true);
   add("help.shortcuts", "Shortcuts", "Help", "F1", [this] { shows_help_ = !shows_help_; }, [] { return true; }, true);
+  add("help.screenshot", "Save a picture of the window", "Help", "F12", [this] { window_.request_screenshot(); }, [] { return true; }, true);
   for (const Method* method : methods()) add(("method." + method->name).c_str(), ("Method: " + method->name).c_str(), "", "", [this, method] { editor_.set_method(method->name); });
   const fs::path file = config_folder() / kSettingsFile;
   std::error_code error;
@@ -219,6 +220,19 @@ void DesktopApp::choose_input(const std::string& name, bool is_input) {
     for (const ParameterDescription& d : editor_.method().parameters)
       if (d.name == name) editor_.change(d, d.type == ParameterType::kModels ? Json::array({file.string()}) : Json(file.string()));
   }});
+}
+
+void DesktopApp::save_window_picture(const Image& picture) {
+  const fs::path folder = editor_.pictures_folder();
+  try {
+    fs::create_directories(folder);
+    fs::path file;
+    for (int n = 0; n == 0 || fs::exists(file); ++n) file = folder / fmt::format("window_{}.png", n);
+    save_image(file, picture);
+    toasts_.info("Saved " + file.string());
+  } catch (const std::exception& error) {
+    toasts_.error(error.what());
+  }
 }
 
 void DesktopApp::export_picture() {

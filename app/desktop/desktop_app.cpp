@@ -90,7 +90,8 @@ void DesktopApp::run() {
     editor_.autosave_if_due();
     if (frames_until_screenshot > 0 && awaited_.empty() && !loader_.is_busy() && queue_.is_idle() && --frames_until_screenshot == 0) window_.request_screenshot();
     if (const auto picture = window_.take_screenshot()) {
-      save_image(options_.screenshot, *picture);
+      if (options_.screenshot.empty()) save_window_picture(*picture);
+      else save_image(options_.screenshot, *picture);
       if (options_.close_after_screenshot) break;
     }
   }
@@ -103,7 +104,7 @@ bool DesktopApp::take_event(const InputEvent& event) {
     return true;
   }
   if (event.kind != InputEvent::Kind::kKey) return false;
-  const bool typing = ImGui::GetIO().WantTextInput, modal = browser_.is_open() || palette_.is_open();
+  const bool typing = ImGui::GetIO().WantTextInput, modal = (browser_.is_open() || palette_.is_open()) && event.key != "F12";
   canvas_.holds_reference = !typing && (event.key == "Shift" ? event.action != InputEvent::Action::kRelease : canvas_.holds_reference);
   if (event.action == InputEvent::Action::kRelease || modal) return false;
   if (typing && event.key == "Escape") {  // leaves the field with what was typed; Dear ImGui would take it back
@@ -314,7 +315,8 @@ void DesktopApp::draw_centre(ImVec2 position, ImVec2 size) {
 
 void DesktopApp::draw_right(ImVec2 position, ImVec2 size) {
   const Scope window = panel("right", position, size);
-  splitter("split right", true, position, {theme_.px(3), size.y}, right_width_, 220, 640, -1 / theme_.px(1));
+  // Shorter than the panel by its padding, or the panel would scroll.
+  splitter("split right", true, position, {theme_.px(3), size.y - 2 * ImGui::GetStyle().WindowPadding.y}, right_width_, 220, 640, -1 / theme_.px(1));
   ImGui::SetCursorPos(ImGui::GetStyle().WindowPadding);
   const SharedPicture picture = preview_ ? preview_ : shown_;
   section("PICTURE", theme_);

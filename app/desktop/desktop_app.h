@@ -59,6 +59,7 @@ class DesktopApp {
   void restore_from(const std::filesystem::path& file);
   void choose_input(const std::string& name, bool is_input);
   void export_picture();
+  void save_window_picture(const Image& picture);
   void take_previews();
   void set_layout(Layout layout);
   void load_settings();

@@ -12,7 +12,7 @@ namespace attelier::desktop {
 namespace {
 
 /// Where pictures go unless the settings say otherwise.
-std::filesystem::path pictures_folder() {
+std::filesystem::path default_pictures_folder() {
   const char* home = std::getenv("HOME");
   return std::filesystem::path(home == nullptr || home[0] == 0 ? "." : home) / "Pictures" / "Attelier";
 }
@@ -46,7 +46,7 @@ Editor::Editor() : state_(std::make_unique<State>()) {
     s.trouble = error.what();
     s.document = document_from_json(Json::object());
   }
-  if (s.document.output.folder == "." || s.document.output.folder.empty()) s.document.output.folder = pictures_folder();
+  if (s.document.output.folder == "." || s.document.output.folder.empty()) s.document.output.folder = default_pictures_folder();
   try {
     s.autosave.emplace();
     if (auto saved = s.autosave->newest()) {
@@ -87,6 +87,8 @@ std::string Editor::model() const { return state_->document.state().model; }
 void Editor::set_model(const std::string& model) {
   if (model != this->model()) state_->push(attelier::set_model(state_->document, model));
 }
+
+const std::filesystem::path& Editor::pictures_folder() const { return state_->document.output.folder; }
 
 const std::optional<Job>& Editor::check() {
   State& s = *state_;

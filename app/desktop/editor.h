@@ -29,6 +29,8 @@ class Editor {
   /// What is wrong with a parameter, an input or "model", "" if nothing. Known after check().
   std::string problem(const std::string& name) const;
   std::string first_problem() const;
+  /// Where pictures go.
+  const std::filesystem::path& pictures_folder() const;
   /// The job if it is right; nothing otherwise. Cheap when nothing changed since.
   const std::optional<Job>& check();
   /// Takes everything over from a job.

@@ -153,7 +153,7 @@ int run_command_line(int argc, char** argv) {
         parse_and_run(app, argc, argv);
         if (show_version)
           fmt::print("{}", machine_report());
-        else if (argc == 1)
+        else if (argc == 1 && !open_desktop())
           fmt::print("{}", first_screen(app));
       },
       invocation);

@@ -61,6 +61,9 @@ void add_scenes_verb(CLI::App& app, Invocation& invocation);
 void add_train_verb(CLI::App& app, Invocation& invocation);
 void add_gui_verb(CLI::App& app, Invocation& invocation);
 
+/// Opens the desktop app where there is a display; false without one, or in a build without the app.
+bool open_desktop();
+
 /// Parses and runs; returns the process's exit code.
 int run_command_line(int argc, char** argv);
 

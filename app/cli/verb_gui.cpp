@@ -1,10 +1,26 @@
 // attelier gui [FILES]: the desktop app.
+#include <cstdlib>
+
 #include "app/cli/console.h"
 #ifdef ATTELIER_DESKTOP
 #include "app/desktop/desktop.h"
 #endif
 
 namespace attelier {
+
+bool open_desktop() {
+#ifdef ATTELIER_DESKTOP
+  const auto is_set = [](const char* name) {
+    const char* value = std::getenv(name);
+    return value != nullptr && value[0] != 0;
+  };
+  if (!is_set("DISPLAY") && !is_set("WAYLAND_DISPLAY")) return false;
+  desktop::run_desktop({});
+  return true;
+#else
+  return false;
+#endif
+}
 
 void add_gui_verb(CLI::App& app, Invocation&) {
 #ifdef ATTELIER_DESKTOP

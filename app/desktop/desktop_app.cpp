@@ -326,10 +326,9 @@ void DesktopApp::draw_right(ImVec2 position, ImVec2 size) {
   }
   ImGui::TextUnformatted(fitted(picture->name, ImGui::GetContentRegionAvail().x).c_str());
   faint(theme_, fmt::format("{} x {} px, {}", picture->image.width, picture->image.height, picture->image.channels == 1 ? "grey" : picture->image.channels == 4 ? "with alpha" : "RGB"));
-  static std::weak_ptr<Picture> counted;
-  static std::array<float, 3 * 64> histogram;
-  if (counted.lock() != picture) {
-    counted = picture;
+  std::array<float, 3 * 64>& histogram = histogram_;
+  if (counted_.lock() != picture) {
+    counted_ = picture;
     histogram.fill(0);
     const Image& image = picture->image;
     const size_t step = std::max<size_t>(1, image.pixels.size() / static_cast<size_t>(image.channels) / 1'000'000);  // a million pixels say enough

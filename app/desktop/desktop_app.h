@@ -1,6 +1,7 @@
 // What the parts of the window share, and the frame that puts them together.
 #pragma once
 
+#include <array>
 #include <chrono>
 #include <memory>
 #include <mutex>
@@ -93,6 +94,8 @@ class DesktopApp {
   std::optional<std::chrono::steady_clock::time_point> last_input_;
   std::chrono::steady_clock::time_point start_;
   int failed_frames_ = 0;
+  std::weak_ptr<Picture> counted_;             // whose colours histogram_ counts
+  std::array<float, 3 * 64> histogram_{};      // red, green, blue
   std::shared_ptr<const Tokenizer> tokenizer_;
   std::mutex tokenizer_mutex_;
   std::jthread tokenizer_thread_;

@@ -11,6 +11,9 @@ namespace {
 /// Transformed inputs of a chunk: 8 MiB, which the last cache holds. A chunk has at least so many tiles that transforming the weights for it costs little.
 constexpr int64_t kChunkFloats = 1 << 21, kLeastTiles = 2 * cpu::kBlock;
 
+/// Rounding outputs up may add this part of them: much less than Winograd's form saves.
+constexpr double kMostPadding = 0.25;
+
 /// Tiles of a group, the unit of work for one panel: so many that each thread gets several, in whole blocks.
 int64_t group_size(int64_t tiles, int64_t panels) {
   const int64_t groups = (8 * at::get_num_threads() + panels - 1) / panels, blocks = (tiles + cpu::kBlock - 1) / cpu::kBlock;
@@ -20,28 +23,31 @@ int64_t group_size(int64_t tiles, int64_t panels) {
 }  // namespace
 
 bool can_pack_3x3(const at::Tensor& weight) {
-  return weight.defined() && weight.is_cpu() && weight.layout() == at::kStrided && weight.scalar_type() == at::kFloat && weight.dim() == 4 && weight.numel() > 0 && weight.size(2) == 3 &&
-         weight.size(3) == 3 && weight.size(0) % cpu::kChannelUnit == 0 && weight.size(1) % cpu::kChannelUnit == 0;
+  if (!weight.defined() || !weight.is_cpu() || weight.layout() != at::kStrided || weight.scalar_type() != at::kFloat || weight.dim() != 4 || weight.numel() == 0) return false;
+  const auto outputs = static_cast<double>(weight.size(0)), rounded = static_cast<double>(cpu::rounded(weight.size(0)));
+  return weight.size(2) == 3 && weight.size(3) == 3 && weight.size(1) >= cpu::kChannelUnit && rounded <= (1 + kMostPadding) * outputs;
 }
 
 at::Tensor pack_3x3(const at::Tensor& weight) {
+  const at::Tensor whole = at::constant_pad_nd(weight, {0, 0, 0, 0, 0, 0, 0, cpu::rounded(weight.size(0)) - weight.size(0)});
   std::vector<at::Tensor> panels;
-  for (const at::Tensor& panel : weight.split(cpu::kPanel)) panels.push_back(panel.permute({1, 2, 3, 0}).reshape({-1}));
+  for (const at::Tensor& panel : whole.split(cpu::kPanel)) panels.push_back(panel.permute({1, 2, 3, 0}).reshape({-1}));
   return at::cat(panels);
 }
 
-at::Tensor unpack_3x3(const at::Tensor& packed, int64_t outputs, int64_t channels) {
+at::Tensor unpack_3x3(const at::Tensor& packed, at::IntArrayRef shape) {
   std::vector<at::Tensor> panels;
-  for (const at::Tensor& panel : packed.split(cpu::kPanel * channels * cpu::kTaps)) panels.push_back(panel.view({channels, 3, 3, -1}).permute({3, 0, 1, 2}));
-  at::Tensor weight = at::cat(panels);
-  TORCH_CHECK(weight.size(0) == outputs);
-  return weight;
+  for (const at::Tensor& panel : packed.split(cpu::kPanel * shape[1] * cpu::kTaps)) panels.push_back(panel.view({shape[1], 3, 3, -1}).permute({3, 0, 1, 2}));
+  const at::Tensor whole = at::cat(panels);
+  TORCH_CHECK(whole.size(0) == cpu::rounded(shape[0]));
+  return whole.slice(0, 0, shape[0]);
 }
 
-at::Tensor convolve_3x3(const at::Tensor& x, const at::Tensor& packed, const at::Tensor& bias, const at::Tensor& addend) {
+at::Tensor convolve_3x3(const at::Tensor& x, const at::Tensor& packed, at::IntArrayRef shape, const at::Tensor& bias, const at::Tensor& addend) {
   const at::Tensor input = x.contiguous(at::MemoryFormat::ChannelsLast);
-  const int64_t batches = x.size(0), channels = x.size(1), height = x.size(2), width = x.size(3), outputs = packed.numel() / (channels * cpu::kTaps);
-  TORCH_CHECK(x.scalar_type() == at::kFloat && outputs * channels * cpu::kTaps == packed.numel(), "convolve_3x3: ", channels, " channels do not fit the packed weight");
+  const int64_t batches = x.size(0), channels = x.size(1), height = x.size(2), width = x.size(3), outputs = shape[0];
+  TORCH_CHECK(x.scalar_type() == at::kFloat && channels == shape[1] && cpu::rounded(outputs) * channels * cpu::kTaps == packed.numel(), "convolve_3x3: ", channels,
+              " channels do not fit a packed weight of shape ", shape);
   at::Tensor y = at::empty({batches, outputs, height, width}, x.options(), at::MemoryFormat::ChannelsLast);
   if (y.numel() == 0) return y;
   const at::Tensor added = addend.defined() ? addend.expand_as(y).contiguous(at::MemoryFormat::ChannelsLast) : addend;

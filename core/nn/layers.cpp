@@ -55,7 +55,7 @@ at::Tensor Conv2d::convolve(const at::Tensor& x, const at::Tensor& kernel, const
 at::Tensor Conv2d::forward(const at::Tensor& x, const at::Tensor& addend) const {
   at::Tensor y;
   if (weight.is_packed()) {
-    y = kernels::convolve_3x3(x, weight.value, bias.value, addend);
+    y = kernels::convolve_3x3(x, weight.value, weight.shape, bias.value, addend);
   } else if (!weight.value.is_mkldnn()) {
     y = convolve(x, weight.value, bias.value);
     if (addend.defined()) y = y + addend;

@@ -16,7 +16,7 @@ std::string join(const std::string& prefix, const std::string& name) { return pr
 
 at::Tensor Parameter::dense() const {
   if (!is_prepared()) return value;
-  return is_packed() ? kernels::unpack_3x3(value, shape[0], shape[1]) : value.to_dense().view(shape);
+  return is_packed() ? kernels::unpack_3x3(value, shape) : value.to_dense().view(shape);
 }
 
 void Module::visit(const std::function<void(const std::string&, Module&)>& visitor, const std::string& path) {

@@ -9,6 +9,11 @@ struct Float32 {
   using Stored = float;
   static ATTELIER_INLINE Vector load_lanes(const float* p) { return load(reinterpret_cast<const Word*>(p)); }
   static ATTELIER_INLINE void store_lanes(float* p, Vector x) { store(reinterpret_cast<Word*>(p), x); }
+#ifdef __AVX512F__
+  static ATTELIER_INLINE __mmask16 first(int64_t count) { return static_cast<__mmask16>((1u << count) - 1); }
+  static ATTELIER_INLINE Vector load_first(const float* p, int64_t count) { return reinterpret_cast<Vector>(_mm512_maskz_loadu_ps(first(count), p)); }
+  static ATTELIER_INLINE void store_first(float* p, Vector x, int64_t count) { _mm512_mask_storeu_ps(p, first(count), reinterpret_cast<__m512>(x)); }
+#endif
 };
 
 struct BFloat16 {
@@ -36,12 +41,14 @@ struct Lanes {
 
   ATTELIER_INLINE Vector load_at(const Stored* p) const {
     if (count == kLanes) return Type::load_lanes(p);
+    if constexpr (requires { Type::load_first(p, count); }) return Type::load_first(p, count);
     Stored whole[kLanes] = {};
     std::memcpy(whole, p, static_cast<size_t>(count) * sizeof(Stored));
     return Type::load_lanes(whole);
   }
   ATTELIER_INLINE void store_at(Stored* p, Vector x) const {
     if (count == kLanes) return Type::store_lanes(p, x);
+    if constexpr (requires { Type::store_first(p, x, count); }) return Type::store_first(p, x, count);
     Stored whole[kLanes];
     Type::store_lanes(whole, x);
     std::memcpy(p, whole, static_cast<size_t>(count) * sizeof(Stored));

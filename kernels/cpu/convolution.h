@@ -29,6 +29,22 @@ ATTELIER_INLINE void transform_inputs(Vector a, Vector b, Vector c, Vector d, Ve
   out[3 * stride] = b - d;
 }
 
+/// Channels of a tile's 16 pixels -> of its 16 points, which lie `stride` apart.
+ATTELIER_INLINE void transform_channels(const float* const* pixel, const int64_t* step, int64_t channel, float* out, int64_t stride, Lanes<Float32> lanes) {
+  Vector columns[16], points[16];
+#pragma GCC unroll 4
+  for (int j = 0; j < 4; ++j) {
+    Vector d[4];
+#pragma GCC unroll 4
+    for (int i = 0; i < 4; ++i) d[i] = lanes.load_at(pixel[4 * i + j] + step[4 * i + j] * channel);
+    transform_inputs(d[0], d[1], d[2], d[3], columns + j, 4);
+  }
+#pragma GCC unroll 4
+  for (int i = 0; i < 4; ++i) transform_inputs(columns[4 * i], columns[4 * i + 1], columns[4 * i + 2], columns[4 * i + 3], points + 4 * i, 1);
+#pragma GCC unroll 16
+  for (int i = 0; i < 16; ++i) lanes.store_at(out + i * stride + channel, points[i]);
+}
+
 inline void transform_tile(const ConvolutionCall& c, int64_t index) {
   static const float kZeros[kLanes] = {};
   const Tile tile = tile_at(c, c.first_tile + index);
@@ -41,21 +57,9 @@ inline void transform_tile(const ConvolutionCall& c, int64_t index) {
     step[i] = inside ? 1 : 0;
   }
   float* const out = c.transformed + index * c.channels;
-  const int64_t stride = c.rows() * c.channels;
-  for (int64_t channel = 0; channel < c.channels; channel += kLanes) {
-    Vector columns[16], points[16];
-#pragma GCC unroll 4
-    for (int j = 0; j < 4; ++j) {
-      Vector d[4];
-#pragma GCC unroll 4
-      for (int i = 0; i < 4; ++i) d[i] = Float32::load_lanes(pixel[4 * i + j] + step[4 * i + j] * channel);
-      transform_inputs(d[0], d[1], d[2], d[3], columns + j, 4);
-    }
-#pragma GCC unroll 4
-    for (int i = 0; i < 4; ++i) transform_inputs(columns[4 * i], columns[4 * i + 1], columns[4 * i + 2], columns[4 * i + 3], points + 4 * i, 1);
-#pragma GCC unroll 16
-    for (int i = 0; i < 16; ++i) Float32::store_lanes(out + i * stride + channel, points[i]);
-  }
+  const int64_t stride = c.rows() * c.channels, whole = c.channels / kLanes * kLanes;
+  for (int64_t channel = 0; channel < whole; channel += kLanes) transform_channels(pixel, step, channel, out, stride, {kLanes});
+  if (whole < c.channels) transform_channels(pixel, step, whole, out, stride, {c.channels - whole});
 }
 
 inline void convolution_inputs(const ConvolutionCall& c, int64_t begin, int64_t end) {
@@ -124,44 +128,55 @@ inline void multiply_block(const float* v, const float* u, int64_t count, int64_
   }
 }
 
-/// Products [kPoints][kBlock + kSpareRows][kPanel] of one tile -> its outputs, as far as they lie inside the picture.
-inline void write_tile(const ConvolutionCall& c, int64_t index, const float* products, int64_t output, int64_t width) {
+/// Where the four outputs of a tile lie in y, and which of them lie inside the picture.
+struct TileOutputs {
+  int64_t offset[4];
+  bool inside[4];
+};
+
+/// The output channels from `output` on of one tile.
+ATTELIER_INLINE void write_outputs(const ConvolutionCall& c, const TileOutputs& place, const float* products, int64_t output, Lanes<Float32> lanes) {
   constexpr int64_t kStride = (kBlock + kSpareRows) * kPanel;
+  Vector rows[8];
+#pragma GCC unroll 4
+  for (int j = 0; j < 4; ++j) {
+    Vector m[4];
+#pragma GCC unroll 4
+    for (int i = 0; i < 4; ++i) m[i] = Float32::load_lanes(products + (4 * i + j) * kStride);
+    rows[j] = m[0] + m[1] + m[2];
+    rows[4 + j] = m[1] - m[2] - m[3];
+  }
+  const Vector bias = c.bias != nullptr ? lanes.load_at(c.bias + output) : Vector{};
+  const Vector values[4] = {rows[0] + rows[1] + rows[2] + bias, rows[1] - rows[2] - rows[3] + bias, rows[4] + rows[5] + rows[6] + bias, rows[5] - rows[6] - rows[7] + bias};
+#pragma GCC unroll 4
+  for (int i = 0; i < 4; ++i)
+    if (place.inside[i]) lanes.store_at(c.y + place.offset[i] + output, c.addend != nullptr ? values[i] + lanes.load_at(c.addend + place.offset[i] + output) : values[i]);
+}
+
+/// Products [kPoints][kBlock + kSpareRows][kPanel] of one tile -> `width` of its outputs, as far as they lie inside the picture.
+inline void write_tile(const ConvolutionCall& c, int64_t index, const float* products, int64_t output, int64_t width) {
   const Tile tile = tile_at(c, index);
   const bool last_row = tile.row + 1 == c.height, last_column = tile.column + 1 == c.width;
-  const int64_t corner = ((tile.batch * c.height + tile.row) * c.width + tile.column) * c.outputs + output;
-  const int64_t offset[4] = {corner, corner + c.outputs, corner + c.width * c.outputs, corner + (c.width + 1) * c.outputs};
-  const bool inside[4] = {true, !last_column, !last_row, !last_row && !last_column};
-  for (int64_t k = 0; k < width; k += kLanes) {
-    Vector rows[8];
-#pragma GCC unroll 4
-    for (int j = 0; j < 4; ++j) {
-      Vector m[4];
-#pragma GCC unroll 4
-      for (int i = 0; i < 4; ++i) m[i] = Float32::load_lanes(products + (4 * i + j) * kStride + k);
-      rows[j] = m[0] + m[1] + m[2];
-      rows[4 + j] = m[1] - m[2] - m[3];
-    }
-    const Vector bias = c.bias != nullptr ? Float32::load_lanes(c.bias + output + k) : Vector{};
-    const Vector values[4] = {rows[0] + rows[1] + rows[2] + bias, rows[1] - rows[2] - rows[3] + bias, rows[4] + rows[5] + rows[6] + bias, rows[5] - rows[6] - rows[7] + bias};
-#pragma GCC unroll 4
-    for (int i = 0; i < 4; ++i)
-      if (inside[i]) Float32::store_lanes(c.y + offset[i] + k, c.addend != nullptr ? values[i] + Float32::load_lanes(c.addend + offset[i] + k) : values[i]);
-  }
+  const int64_t corner = ((tile.batch * c.height + tile.row) * c.width + tile.column) * c.outputs;
+  const TileOutputs place{{corner, corner + c.outputs, corner + c.width * c.outputs, corner + (c.width + 1) * c.outputs},
+                          {true, !last_column, !last_row, !last_row && !last_column}};
+  const int64_t whole = width / kLanes * kLanes;
+  for (int64_t k = 0; k < whole; k += kLanes) write_outputs(c, place, products + k, output + k, {kLanes});
+  if (whole < width) write_outputs(c, place, products + whole, output + whole, {width - whole});
 }
 
 inline void convolution_outputs(const ConvolutionCall& c, int64_t begin, int64_t end, float* workspace) {
   float* const products = workspace + kPoints * kPanel * c.channels;
   int64_t transformed_panel = -1;
   for (int64_t task = begin; task < end; ++task) {
-    const int64_t panel = task / c.groups(), output = panel * kPanel, width = smaller(kPanel, c.outputs - output);
-    if (panel != transformed_panel) transform_panel(c.weight + output * c.channels * kTaps, c.channels, width, workspace);
+    const int64_t panel = task / c.groups(), output = panel * kPanel, width = smaller(kPanel, c.outputs - output), columns = rounded(width);
+    if (panel != transformed_panel) transform_panel(c.weight + output * c.channels * kTaps, c.channels, columns, workspace);
     transformed_panel = panel;
     const int64_t first = task % c.groups() * c.group, last = smaller(first + c.group, c.tiles);
     for (int64_t block = first; block < last; block += kBlock) {
       const int64_t count = smaller(kBlock, last - block);
       for (int64_t point = 0; point < kPoints; ++point)
-        multiply_block(c.transformed + (point * c.rows() + block) * c.channels, workspace + point * c.channels * width, count, c.channels, width,
+        multiply_block(c.transformed + (point * c.rows() + block) * c.channels, workspace + point * c.channels * columns, count, c.channels, columns,
                        products + point * (kBlock + kSpareRows) * kPanel);
       for (int64_t i = 0; i < count; ++i) write_tile(c, c.first_tile + block + i, products + i * kPanel, output, width);
     }

@@ -5,8 +5,10 @@
 
 namespace attelier::kernels::cpu {
 
-/// Output channels are worked on in panels of kPanel, the last one possibly narrower; both channel counts are multiples of kChannelUnit.
+/// Output channels are worked on in panels of kPanel, the last one possibly narrower. Panels are as wide as the outputs rounded up to a multiple of
+/// kChannelUnit; what is added has weights of zero and is not written.
 inline constexpr int64_t kPanel = 64, kChannelUnit = 16;
+constexpr int64_t rounded(int64_t outputs) { return (outputs + kChannelUnit - 1) / kChannelUnit * kChannelUnit; }
 /// The numbers of a transformed 4x4 tile, the taps of the filter.
 inline constexpr int64_t kPoints = 16, kTaps = 9;
 /// Rows of `transformed` beyond its tiles that the products may read.

@@ -2,6 +2,8 @@
 
 #include <ATen/core/grad_mode.h>
 
+#include "kernels/layers.h"
+
 namespace attelier {
 namespace {
 
@@ -154,7 +156,7 @@ GatedMlp::GatedMlp(int64_t channels, int64_t half) : fc1_(channels, 2 * half), f
 }
 
 at::Tensor GatedMlp::forward(const at::Tensor& x, const at::Tensor& addend) const {
-  const std::vector<at::Tensor> halves = at::gelu(fc1_.forward(x)).chunk(2, 3);
+  const std::vector<at::Tensor> halves = kernels::gelu(fc1_.forward(x)).chunk(2, 3);
   const at::Tensor gate = as_map(conv_.forward(as_picture(norm_.forward(halves[1]))));
   return fc2_.forward(halves[0] * gate, addend);
 }

@@ -15,6 +15,7 @@
 #include "core/diffusion/diffusion_model.h"
 #include "core/media/image.h"
 #include "core/weights/tensor_file.h"
+#include "pipelines/attention_watch.h"
 
 namespace attelier {
 
@@ -42,6 +43,7 @@ struct MethodJob {
   DiffusionModel* model = nullptr;  // absent for methods that open their model themselves
   Trace* trace = nullptr;
   std::filesystem::path model_path = {};
+  AttentionWatch* watch = nullptr;  // sees the attention of the pass that makes the first picture; methods without such a pass leave it alone
 
   const std::filesystem::path* input(const std::string& name) const {
     const auto found = inputs.find(name);

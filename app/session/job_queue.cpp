@@ -7,6 +7,7 @@
 #include <atomic>
 #include <chrono>
 #include <condition_variable>
+#include <map>
 #include <mutex>
 #include <thread>
 
@@ -212,6 +213,8 @@ struct JobQueue::Worker {
       }
       RunHooks hooks;
       hooks.models = &models;
+      const std::shared_ptr<AttentionWatch> watch = take_watch(entry.id);
+      hooks.watch = watch.get();
       hooks.picture = [&](const fs::path& file, const Image& picture) {
         if (outcome.files.empty()) outcome.thumbnail = thumbnail_png(picture);
         outcome.files.push_back(file);
@@ -240,6 +243,23 @@ struct JobQueue::Worker {
       }
     }
     return outcome;
+  }
+
+  /// The worker cannot look for the watch before it is there.
+  int64_t add_watched(const Job& job, std::shared_ptr<AttentionWatch> watch) {
+    const std::lock_guard guard(watches_mutex);
+    const int64_t id = journal.add(job.to_json(), title_of(job));
+    if (watch) watches[id] = std::move(watch);
+    return id;
+  }
+
+  std::shared_ptr<AttentionWatch> take_watch(int64_t id) {
+    const std::lock_guard guard(watches_mutex);
+    const auto found = watches.find(id);
+    if (found == watches.end()) return nullptr;
+    const std::shared_ptr<AttentionWatch> watch = found->second;
+    watches.erase(found);
+    return watch;
   }
 
   Context make_context(int64_t id) {
@@ -295,6 +315,8 @@ struct JobQueue::Worker {
   std::string trouble;
   std::stop_source stop;
   Clock::time_point started;
+  std::mutex watches_mutex;
+  std::map<int64_t, std::shared_ptr<AttentionWatch>> watches;  // by job; taken when it begins
   std::thread worker, watcher;
 };
 
@@ -302,12 +324,12 @@ JobQueue::JobQueue(Journal& journal, std::function<void()> wake, JobQueueOptions
     : worker_(std::make_unique<Worker>(journal, std::move(wake), std::move(options))) {}
 JobQueue::~JobQueue() = default;
 
-int64_t JobQueue::add(const Job& job, bool first) {
+int64_t JobQueue::add(const Job& job, bool first, std::shared_ptr<AttentionWatch> watch) {
   if (job.output.folder == "-") fail(ExitCode::kUsage, "a job of the queue writes its pictures into a folder, not to standard output; choose one");
   const Job whole = with_absolute_paths(job);
   plan_job(whole);
   Journal& journal = worker_->journal;
-  const int64_t id = journal.add(whole.to_json(), title_of(whole));
+  const int64_t id = worker_->add_watched(whole, std::move(watch));
   if (!first) return id;
   for (const JournalEntry& entry : journal.queue()) {
     if (entry.state != JobState::kQueued || entry.id == id) continue;

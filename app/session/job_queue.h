@@ -42,8 +42,9 @@ class JobQueue {
   JobQueue(const JobQueue&) = delete;
   JobQueue& operator=(const JobQueue&) = delete;
 
-  /// Checks the job as run_job will see it (throws Error) and appends it, or puts it before all others that wait.
-  int64_t add(const Job& job, bool first = false);
+  /// Checks the job as run_job will see it (throws Error) and appends it, or puts it before all others that wait. `watch` sees its attention if this
+  /// process runs it.
+  int64_t add(const Job& job, bool first = false, std::shared_ptr<AttentionWatch> watch = nullptr);
   /// Adds the same job again; with `seed` with that seed.
   int64_t duplicate(int64_t id, std::optional<int64_t> seed = std::nullopt);
   /// The running one is stopped within a second (also where another process runs it), a waiting one leaves the queue as cancelled.

@@ -234,7 +234,7 @@ JobResult run_job(const Job& job, Context& context, Trace* trace, const RunHooks
   PictureWriter writer(job, provenance, hooks, result);
   Json findings = Json::array();
   const auto make = [&](const Json& params) {
-    job.method->run({params, job.inputs, lease.pointer(), trace, lease.path()}, context, [&](const MethodOutput& output) {
+    job.method->run({params, job.inputs, lease.pointer(), trace, lease.path(), hooks.watch}, context, [&](const MethodOutput& output) {
       if (trace == nullptr) writer.write(output, facts());
       result.text += output.text;
       if (output.image.width == 0 && !output.write && !output.result.is_null()) findings.push_back(output.result);

@@ -25,6 +25,7 @@ struct RunHooks {
   ModelCache* models = nullptr;  // where the model comes from and goes back to
   /// After each picture that was written; `picture` has no pixels where the method wrote the file itself.
   std::function<void(const std::filesystem::path& file, const Image& picture)> picture;
+  AttentionWatch* watch = nullptr;  // sees the attention of the first picture
 };
 
 /// Checks where the pictures go, opens the model, runs the method and writes each picture, whole, with its job inside. Sets the context's device and

@@ -5,24 +5,13 @@
 #include <algorithm>
 #include <numeric>
 
+#include "core/attention/site_pattern.h"
 #include "core/base/error.h"
 #include "core/base/parameters.h"
 #include "kernels/probes.h"
 
 namespace attelier {
 namespace {
-
-/// `*` stands for any text, also for none.
-bool matches(std::string_view pattern, std::string_view text) {
-  const size_t star = pattern.find('*');
-  if (star == std::string_view::npos) return pattern == text;
-  if (!text.starts_with(pattern.substr(0, star))) return false;
-  text.remove_prefix(star);
-  pattern.remove_prefix(star + 1);
-  for (size_t skipped = 0; skipped <= text.size(); ++skipped)
-    if (matches(pattern, text.substr(skipped))) return true;
-  return false;
-}
 
 std::string escaped(std::string name) {
   for (const auto& [plain, code] : {std::pair<char, const char*>{'~', "~0"}, {'/', "~1"}})
@@ -51,12 +40,7 @@ void check_is_object(const Json& json, const std::string& pointer) {
 
 bool ScriptedProgram::Entry::applies_to(const AttentionCall& call) const {
   if (!steps.empty() && std::find(steps.begin(), steps.end(), call.step) == steps.end()) return false;
-  std::string_view pattern = site;
-  if (const size_t colon = pattern.find(':'); colon != std::string_view::npos) {
-    if (!matches(pattern.substr(0, colon), call.site.model)) return false;
-    pattern.remove_prefix(colon + 1);
-  }
-  return matches(pattern, call.site.path) || pattern == std::to_string(call.site.index);
+  return matches(site, call.site);
 }
 
 std::string ScriptedProgram::tensor_file(const Json& controls) {

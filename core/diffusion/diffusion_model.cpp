@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "core/base/files.h"
+#include "core/text/prompt_tokens.h"
 #include "core/weights/load.h"
 
 namespace attelier {
@@ -107,28 +108,12 @@ struct Encoded {
 
 Encoded encode_one(const Tokenizer& tokenizer, TextEncoder& encoder, const std::string& prompt, const PromptOptions& options, bool xl, at::Device device,
                    const ForwardContext& context) {
-  std::vector<std::vector<int64_t>> chunks;
-  std::vector<std::vector<float>> weights;
+  const PromptTokens tokens = tokenize_prompt(tokenizer, prompt, options.weights, options.long_prompt, options.chunks);
   Encoded result;
-  if (options.weights) {
-    WeightedTokens weighted = tokenize_weighted(tokenizer, prompt);
-    chunks = std::move(weighted.ids);
-    weights = std::move(weighted.weights);
-    if (!options.long_prompt && chunks.size() > 1) {
-      result.cut = fmt::format("everything after the first {} tokens", chunks[0].size() - 2);
-      chunks.resize(1);
-    }
-  } else if (options.long_prompt) {
-    for (Tokens& tokens : tokenizer.tokenize_long(prompt)) chunks.push_back(std::move(tokens.ids));
-  } else {
-    Tokens tokens = tokenizer.tokenize(prompt);
-    result.cut = std::move(tokens.cut);
-    chunks.push_back(std::move(tokens.ids));
-  }
-  while (static_cast<int64_t>(chunks.size()) < options.chunks) chunks.push_back(tokenizer.tokenize("").ids);
+  result.cut = tokens.cut;
   std::vector<at::Tensor> hidden;
-  for (size_t i = 0; i < chunks.size(); ++i) {
-    const at::Tensor ids = at::tensor(chunks[i]).unsqueeze(0).to(device);
+  for (size_t i = 0; i < tokens.ids.size(); ++i) {
+    const at::Tensor ids = at::tensor(tokens.ids[i]).unsqueeze(0).to(device);
     const TextEncoderOutput output = encoder.forward(ids, {}, context);
     const auto skip = static_cast<size_t>(options.clip_skip);
     const size_t last = output.hidden_states.size() - 1;
@@ -138,9 +123,9 @@ Encoded encode_one(const Tokenizer& tokenizer, TextEncoder& encoder, const std::
       states = output.hidden_states.at(last - std::min(last, skip + 1));  // without the final layer norm
     else
       states = skip == 0 ? output.last_hidden_state : encoder.final_norm(output.hidden_states[last - skip]);
-    if (i < weights.size()) {
+    if (i < tokens.weights.size()) {
       // The mean of the embedding is kept, so that weights shift emphasis and not strength.
-      const at::Tensor factor = at::tensor(weights[i]).view({1, -1, 1}).to(states.device(), states.scalar_type());
+      const at::Tensor factor = at::tensor(tokens.weights[i]).view({1, -1, 1}).to(states.device(), states.scalar_type());
       const at::Tensor before = states.mean();
       states = states * factor;
       states = states * (before / states.mean());

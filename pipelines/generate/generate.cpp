@@ -6,6 +6,7 @@
 
 #include "core/diffusion/latent_preview.h"
 #include "core/diffusion/latents.h"
+#include "pipelines/attention_edits.h"
 #include "pipelines/generate/conditioning.h"
 #include "pipelines/generate/pictures.h"
 #include "pipelines/generate/settings.h"
@@ -33,6 +34,17 @@ NoiseSource make_noise(uint64_t seed, int64_t pictures, bool float32) {
   const NoiseSource own = generator_noise(std::move(generators));
   if (!float32) return own;
   return [own](const at::Tensor& like) { return own(at::empty_like(like, at::kFloat)).to(like.scalar_type()); };
+}
+
+/// The program of the job's attention edits; null where there are none. Tells a watcher the prompt's words.
+std::shared_ptr<EditProgram> read_edits(const MethodJob& job, const GenerateSettings& s) {
+  const Json& texts = job.params["attention"];
+  if (texts.empty() && job.watch == nullptr) return nullptr;
+  const Tokenizer& tokenizer = job.model->tokenizer();
+  // Of a prompt that came as its encoding no word is known.
+  const PromptTokens prompt = tokenize_prompt(tokenizer, job.params["prompt_embeds"].is_null() ? s.prompt : "", s.prompt_weights, s.long_prompt);
+  if (job.watch != nullptr) job.watch->set_words(prompt_words(tokenizer, prompt));
+  return make_edit_program(texts, tokenizer, prompt);
 }
 
 /// One batch on its way: the draws happen in diffusers' order.
@@ -107,6 +119,7 @@ void run(const MethodJob& job, const Context& context, const OutputSink& sink) {
   const FinalUpscale upscale(job.params, context);
   const GeneratePictures pictures = read_generate_pictures(job, s);
   const AddOns add_ons(job, s, context);
+  const std::shared_ptr<EditProgram> edits = read_edits(job, s);
   const Conditioning conditioning = make_conditioning(job, s, context);
   ForwardContext forward;
   forward.stop = context.stop;
@@ -120,6 +133,7 @@ void run(const MethodJob& job, const Context& context, const OutputSink& sink) {
     Batch batch(job, s, pictures, seed, count, context);
     DenoiseHooks hooks;
     hooks.controls = add_ons.guides(s, pictures.controls);
+    hooks.program = first == 0 && job.watch != nullptr ? job.watch->recorder.over(edits) : edits.get();
     const at::Tensor start = batch.start(hooks);
     if (preview) hooks.estimate = [&](int64_t step, const at::Tensor& clean) { context.preview(step, (*preview)(clean)); };
     if (trace != nullptr) {
@@ -141,6 +155,8 @@ void run(const MethodJob& job, const Context& context, const OutputSink& sink) {
       sink({upscale(pictures.finish(to_image(decoded.slice(0, b, b + 1))), context), params});
     }
   }
+  if (edits)
+    for (const std::string& text : edits->unused()) context.warn("the attention edit \"{}\" met no layer of this run: no such site, head or step", text);
 }
 
 }  // namespace

@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "core/media/image.h"
+#include "pipelines/attention_edits.h"
 #include "pipelines/upscale/picture_upscaler.h"
 
 namespace attelier {
@@ -87,6 +88,7 @@ const ParameterDescriptions& generate_parameters() {
       {.name = "keep_pixels", .label = "Keep pixels", .help = "Inpainting: put the picture's own pixels back outside the mask.", .type = kBoolean, .default_value = false},
       {.name = "mask_crop", .label = "Crop to mask", .help = "Inpainting: paint only the mask's surroundings, with this margin, at full size.", .type = kInteger,
        .default_value = nullptr, .minimum = 0, .maximum = 65536, .unit = "px"},
+      attention_parameter(),
       {.name = "guidance_rescale", .label = "Guidance rescale", .help = "Takes back the contrast that strong guidance adds.", .type = kNumber, .default_value = 0, .minimum = 0,
        .maximum = 1, .advanced = true},
       {.name = "eta", .label = "Eta", .help = "Noise of DDIM steps: 0 none, 1 as much as DDPM.", .type = kNumber, .default_value = 0, .minimum = 0, .maximum = 1, .advanced = true},

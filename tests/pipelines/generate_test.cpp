@@ -1,7 +1,9 @@
 // What `generate` promises whatever the weights are.
 #include <algorithm>
 #include <cmath>
+#include <numeric>
 
+#include "core/attention/attention_maps.h"
 #include "core/base/files.h"
 #include "core/diffusion/latents.h"
 #include "core/media/edges.h"
@@ -40,6 +42,50 @@ TEST(Generate, TheSameJobGivesTheSamePixelsAndAnotherSeedDoesNot) {
 }
 
 TEST(Generate, ThePromptActs) { EXPECT_GT(relative_difference(end(generate({{"prompt", "the sea at night"}})), end(generate())), 1e-3); }
+
+TEST(Generate, AttentionEditsActAndThoseOfGainOneDoNot) {
+  const at::Tensor plain = end(generate());
+  const auto edited = [&](const Json& texts) { return end(generate({{"attention", texts}})); };
+  EXPECT_TRUE(at::equal(edited(Json::array()), plain));
+  EXPECT_TRUE(at::equal(edited({"red house=1", "*=1 within:0/0/0.5/0.5"}), plain));
+  for (const char* text : {"house=0", "red house=5", "house=0 steps:1-2", "sea=5 within:0/0/0.5/0.5", "*=0 heads:0", "*=0.1 within:0.2/0.2/0.6/0.6"})
+    EXPECT_GT(relative_difference(edited({text}), plain), 1e-6) << text;
+  EXPECT_TRUE(at::equal(edited({"house=0 steps:9"}), plain)) << "there is no step 9 of 4";
+  EXPECT_EQ(generate({{"attention", {"house=0 steps:9", "house=2 site:nowhere"}}}).warnings.size(), 2U);
+}
+
+TEST(Generate, AnEditedPhraseMustBeInThePrompt) {
+  const auto refusal = [](const Json& changes) {
+    try {
+      generate(changes);
+    } catch (const Error& error) {
+      EXPECT_EQ(error.code(), ExitCode::kBadInput);
+      return std::string(error.what());
+    }
+    return std::string();
+  };
+  EXPECT_NE(refusal({{"attention", {"red house=0", "horse=0"}}}).find("/params/attention/1: \"horse\" is not in the prompt; its words are: a red house by the sea"), std::string::npos);
+  EXPECT_NE(refusal({{"attention", {"house=two"}}}).find("/params/attention/0"), std::string::npos);
+}
+
+TEST(Generate, AWatchSeesAttentionAndChangesNoBit) {
+  AttentionWatch watch;
+  const MethodRun watched = run_method("generate", shared_model(), settings({{"attention", {"house=0"}}, {"count", 2}}), {}, {}, &watch);
+  EXPECT_TRUE(at::equal(end(watched), end(generate({{"attention", {"house=0"}}}))));
+  const std::vector<PromptWord> words = watch.words();
+  ASSERT_EQ(words.size(), 6U);
+  EXPECT_EQ(words[2].text, "house");
+  const std::vector<CapturedAttention> captures = watch.recorder.captures();
+  EXPECT_EQ(captured_steps(captures), (std::vector<int64_t>{0, 1, 2, 3}));
+  std::vector<int64_t> house(static_cast<size_t>(words[2].count));
+  std::iota(house.begin(), house.end(), words[2].first);
+  EXPECT_EQ(word_map(captures, {}, house).abs().max().item<float>(), 0) << "the muted word gets nothing";
+  EXPECT_GT(word_map(captures, {}, {words[1].first}).min().item<float>(), 0);
+  // Two pictures were made; the captures are the first one's.
+  AttentionWatch first;
+  run_method("generate", shared_model(), settings({{"attention", {"house=0"}}}), {}, {}, &first);
+  EXPECT_TRUE(at::equal(first.recorder.captures().back().q, captures.back().q));
+}
 
 TEST(Generate, WithoutGuidanceTheNegativePromptIsNotEvenEncoded) {
   const MethodRun one = generate({{"guidance_scale", 1}}), low = generate({{"guidance_scale", 0.3}, {"negative_prompt", "a green tree"}});

@@ -155,12 +155,12 @@ const std::map<std::string, at::Tensor>& fixture_tensors(const std::string& file
   return tensors;
 }
 
-MethodRun run_method(const std::string& name, DiffusionModel& model, const Json& given, const Inputs& inputs, Context context) {
+MethodRun run_method(const std::string& name, DiffusionModel& model, const Json& given, const Inputs& inputs, Context context, AttentionWatch* watch) {
   const Method* method = find_method(name);
   EXPECT_NE(method, nullptr);
   std::vector<Problem> problems;
   Trace trace;
-  MethodJob job{resolve_parameters(method->parameters, given, "/params", problems), inputs, &model, &trace};
+  MethodJob job{resolve_parameters(method->parameters, given, "/params", problems), inputs, &model, &trace, {}, watch};
   for (const Problem& problem : problems) ADD_FAILURE() << problem.pointer << " " << problem.message;
   MethodRun run;
   context.progress = [&](const Progress& progress) { ++run.progress[std::string(progress.stage)]; };

@@ -40,7 +40,7 @@ struct MethodRun {
 using Inputs = std::map<std::string, std::vector<std::filesystem::path>>;
 
 /// Runs a method with `params` over its defaults.
-MethodRun run_method(const std::string& method, DiffusionModel& model, const Json& params, const Inputs& inputs = {}, Context context = {});
+MethodRun run_method(const std::string& method, DiffusionModel& model, const Json& params, const Inputs& inputs = {}, Context context = {}, AttentionWatch* watch = nullptr);
 
 /// max |a - b| / max |b|.
 double relative_difference(const at::Tensor& a, const at::Tensor& b);

@@ -1,0 +1,46 @@
+#include "core/media/heat_map.h"
+
+#include <algorithm>
+#include <opencv2/imgproc.hpp>
+
+namespace attelier {
+
+HeatRange whole_range(const HeatMap& map) {
+  if (map.empty()) return {};
+  const auto [low, high] = std::minmax_element(map.values.begin(), map.values.end());
+  return {*low, *high};
+}
+
+HeatRange inner_range(const HeatMap& map, double share) {
+  if (map.empty()) return {};
+  std::vector<float> sorted = map.values;
+  std::sort(sorted.begin(), sorted.end());
+  const auto at = [&](double part) { return sorted[static_cast<size_t>(part * static_cast<double>(sorted.size() - 1) + 0.5)]; };
+  return {at(share), at(1 - share)};
+}
+
+Image heat_image(const HeatMap& map, HeatRange range) {
+  Image image{map.width, map.height, 3, std::vector<uint8_t>(static_cast<size_t>(map.width * map.height * 3))};
+  if (map.empty()) return image;
+  const double span = range.high - range.low, factor = span > 0 ? 255 / span : 0;
+  cv::Mat grey(static_cast<int>(map.height), static_cast<int>(map.width), CV_8U), coloured;
+  for (int64_t y = 0; y < map.height; ++y)
+    for (int64_t x = 0; x < map.width; ++x)
+      grey.at<uint8_t>(static_cast<int>(y), static_cast<int>(x)) = static_cast<uint8_t>(std::clamp((static_cast<double>(map.at(x, y)) - range.low) * factor, 0.0, 255.0) + 0.5);
+  cv::applyColorMap(grey, coloured, cv::COLORMAP_VIRIDIS);
+  cv::cvtColor(coloured, cv::Mat(grey.rows, grey.cols, CV_8UC3, image.pixels.data()), cv::COLOR_BGR2RGB);
+  return image;
+}
+
+Image heat_over(const Image& picture, const HeatMap& map, HeatRange range, double density, bool smooth) {
+  Image result = to_rgb(picture);
+  if (map.empty()) return result;
+  Image colours = heat_image(map, range);
+  const cv::Mat small(static_cast<int>(map.height), static_cast<int>(map.width), CV_8UC3, colours.pixels.data());
+  cv::Mat whole(static_cast<int>(result.height), static_cast<int>(result.width), CV_8UC3, result.pixels.data()), large;
+  cv::resize(small, large, whole.size(), 0, 0, smooth ? cv::INTER_LINEAR : cv::INTER_NEAREST);
+  cv::addWeighted(whole, 1 - density, large, density, 0, whole);
+  return result;
+}
+
+}  // namespace attelier

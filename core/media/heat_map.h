@@ -1,0 +1,34 @@
+// Numbers on a grid as colours.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "core/media/image.h"
+
+namespace attelier {
+
+/// Row-major numbers.
+struct HeatMap {
+  int64_t width = 0, height = 0;
+  std::vector<float> values;
+
+  bool empty() const { return values.empty(); }
+  float at(int64_t x, int64_t y) const { return values[static_cast<size_t>(y * width + x)]; }
+};
+
+struct HeatRange {
+  double low = 0, high = 1;
+};
+
+/// From the smallest to the largest number.
+HeatRange whole_range(const HeatMap& map);
+/// Without the lowest and the highest share of the numbers: 0.01 = from the 1st to the 99th percentile.
+HeatRange inner_range(const HeatMap& map, double share);
+
+/// One RGB pixel for each number, in colours that rise evenly in lightness (viridis): dark at `low` and below, bright at `high` and above.
+Image heat_image(const HeatMap& map, HeatRange range);
+/// The picture under its map, which is enlarged to the picture's size: `density` 0 shows the picture alone, 1 the colours. `smooth`: bilinear, else whole cells.
+Image heat_over(const Image& picture, const HeatMap& map, HeatRange range, double density, bool smooth);
+
+}  // namespace attelier

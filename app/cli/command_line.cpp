@@ -10,6 +10,7 @@
 #include "app/session/machine.h"
 #include "core/base/error.h"
 #include "core/base/parameters.h"
+#include "core/weights/weights_error.h"
 
 namespace attelier {
 namespace {
@@ -20,7 +21,7 @@ int failed(ExitCode code, const std::string& message) {
 }
 
 /// Runs `work` and turns what it throws into an exit code.
-int guarded(const std::function<void()>& work, Invocation& invocation) {
+int guarded(const std::function<void()>& work, Invocation& invocation, const bool& verbose) {
   int code = 0;
   std::string message;
   const auto note = [&](ExitCode exit_code, const std::string& text) {
@@ -32,6 +33,8 @@ int guarded(const std::function<void()>& work, Invocation& invocation) {
     code = invocation.exit_code;
   } catch (const Interrupted&) {
     note(Invocation::signal_received() == SIGTERM ? ExitCode::kTerminated : ExitCode::kInterrupted, "interrupted; finished files are kept");
+  } catch (const WeightsError& error) {
+    note(error.code(), verbose ? error.full() : error.is_shortened() ? fmt::format("{}\n  -v names all of them", error.what()) : error.what());
   } catch (...) {
     const Error error = as_error(std::current_exception());
     note(error.code(), error.what());
@@ -98,11 +101,11 @@ bool has_verb(const CLI::App& app, const std::string& name) {
 }
 
 /// Every verb takes -q and -v.
-void add_console_flags(CLI::App& app, Console& console) {
+void add_console_flags(CLI::App& app, Console& console, bool& verbose) {
   for (CLI::App* verb : app.get_subcommands({})) {
     verb->add_flag_callback("-q,--quiet", [&console] { console.set_quiet(true); }, "No progress, only warnings and errors");
-    verb->add_flag_callback("-v,--verbose", [&console] { console.set_verbose(true); }, "More messages");
-    add_console_flags(*verb, console);
+    verb->add_flag_callback("-v,--verbose", [&console, &verbose] { console.set_verbose(verbose = true); }, "More messages, and all of what is listed");
+    add_console_flags(*verb, console, verbose);
   }
 }
 
@@ -128,7 +131,7 @@ int run_command_line(int argc, char** argv) {
   CLI::App app("Attelier: programmable attention in diffusion and vision models.", "attelier");
   app.require_subcommand(0, 1);
   app.set_help_all_flag("--help-all", "Help of all verbs");
-  bool show_version = false;
+  bool show_version = false, verbose = false;
   app.add_flag("--version", show_version, "Version, commit, libtorch, CPU features, CUDA or why not");
 
   add_method_verbs(app, invocation);
@@ -146,7 +149,7 @@ int run_command_line(int argc, char** argv) {
   add_scenes_verb(app, invocation);
   add_train_verb(app, invocation);
   add_gui_verb(app, invocation);
-  add_console_flags(app, invocation.console);
+  add_console_flags(app, invocation.console, verbose);
   return guarded(
       [&] {
         if (argc > 1 && argv[1][0] != '-' && !has_verb(app, argv[1])) fail(ExitCode::kUsage, "{}", unexpected_argument(app, argv[1]));
@@ -156,7 +159,7 @@ int run_command_line(int argc, char** argv) {
         else if (argc == 1 && !open_desktop())
           fmt::print("{}", first_screen(app));
       },
-      invocation);
+      invocation, verbose);
 }
 
 }  // namespace attelier

@@ -3,10 +3,13 @@
 #include <c10/core/GradMode.h>
 
 #include <atomic>
+#include <initializer_list>
+#include <limits>
 #include <set>
 
 #include "core/base/error.h"
 #include "core/weights/quote.h"
+#include "core/weights/weights_error.h"
 #include "kernels/parallel.h"
 
 namespace attelier {
@@ -14,26 +17,36 @@ namespace {
 
 constexpr size_t kMostListed = 10;
 
-// Complaints of one kind, of which the first few are shown.
+// Complaints of one kind.
 class Complaints {
  public:
   explicit Complaints(std::string title) : title_(std::move(title)) {}
 
-  void add(std::string text) {
-    if (++count_ <= kMostListed) texts_.push_back(std::move(text));
-  }
-  bool empty() const { return count_ == 0; }
-  std::string text() const {
-    std::string all = fmt::format("\n  {} ({}): {}", title_, count_, fmt::join(texts_, ", "));
-    if (count_ > texts_.size()) all += fmt::format(", and {} more", count_ - texts_.size());
+  void add(std::string text) { texts_.push_back(std::move(text)); }
+  bool empty() const { return texts_.empty(); }
+  /// With the first `most` of them.
+  std::string text(size_t most) const {
+    const size_t shown = std::min(most, texts_.size());
+    std::string all = fmt::format("\n  {} ({}): {}", title_, texts_.size(), fmt::join(texts_.begin(), texts_.begin() + static_cast<std::ptrdiff_t>(shown), ", "));
+    if (shown < texts_.size()) all += fmt::format(", and {} more", texts_.size() - shown);
     return all;
   }
 
  private:
   std::string title_;
-  size_t count_ = 0;
   std::vector<std::string> texts_;
 };
+
+/// Throws WeightsError where there is one complaint at least.
+void refuse(const std::string& start, std::initializer_list<const Complaints*> kinds) {
+  std::string message = start, full = start;
+  for (const Complaints* kind : kinds) {
+    if (kind->empty()) continue;
+    message += kind->text(kMostListed);
+    full += kind->text(std::numeric_limits<size_t>::max());
+  }
+  if (message != start) throw WeightsError(message, full);
+}
 
 // [o, i, 1, 1] -> [o, i]: a 1x1 convolution and a linear layer hold the same numbers.
 at::IntArrayRef without_unit_kernel(at::IntArrayRef shape) {
@@ -80,8 +93,7 @@ std::string shape_text(at::IntArrayRef shape) { return fmt::format("[{}]", fmt::
 std::string with_dot(const std::string& prefix) { return prefix.empty() || prefix.back() == '.' ? prefix : prefix + "."; }
 
 // Compares names and shapes before any data is touched.
-std::string compare(const std::vector<nn::NamedParameter>& parameters, const TensorSource& source, const std::string& prefix,
-                    const std::vector<std::string>& computed_buffers) {
+void compare(const std::vector<nn::NamedParameter>& parameters, const TensorSource& source, const std::string& prefix, const std::vector<std::string>& computed_buffers) {
   const auto is_computed = [&](const std::string& name) {
     return is_known_buffer(name) || std::any_of(computed_buffers.begin(), computed_buffers.end(), [&](const std::string& end) { return name.ends_with(end); });
   };
@@ -101,10 +113,7 @@ std::string compare(const std::vector<nn::NamedParameter>& parameters, const Ten
   }
   for (auto entry = source.tensors().lower_bound(prefix); entry != source.tensors().end() && entry->first.starts_with(prefix); ++entry)
     if (!wanted.contains(entry->first) && !is_computed(entry->first)) unexpected.add(in_quotes(entry->first));
-  std::string report;
-  for (const Complaints* complaints : {&missing, &unexpected, &misshapen, &unsupported})
-    if (!complaints->empty()) report += complaints->text();
-  return report;
+  refuse(fmt::format("{}: does not fit the model; check that the file and the config belong together:", source.path().string()), {&missing, &unexpected, &misshapen, &unsupported});
 }
 
 }  // namespace
@@ -112,11 +121,9 @@ std::string compare(const std::vector<nn::NamedParameter>& parameters, const Ten
 void load_weights(nn::Module& module, const TensorSource& source, at::Device device, at::ScalarType dtype, const std::string& prefix,
                   const std::vector<std::string>& computed_buffers) {
   c10::NoGradGuard no_grad;
-  const std::string file = source.path().string();
   const std::string full_prefix = with_dot(prefix);
   const auto parameters = module.named_parameters();
-  if (const std::string report = compare(parameters, source, full_prefix, computed_buffers); !report.empty())
-    fail(ExitCode::kModel, "{}: does not fit the model; check that the file and the config belong together:{}", file, report);
+  compare(parameters, source, full_prefix, computed_buffers);
 
   Complaints not_finite("NaN or Inf"), overflowing(fmt::format("finite, but too large for {}", c10::toString(dtype)));
   std::vector<at::Tensor> values;
@@ -135,10 +142,7 @@ void load_weights(nn::Module& module, const TensorSource& source, at::Device dev
     }
     values.push_back(converted.view(parameter->shape).to(device));
   }
-  std::string report;
-  for (const Complaints* complaints : {&not_finite, &overflowing})
-    if (!complaints->empty()) report += complaints->text();
-  if (!report.empty()) fail(ExitCode::kModel, "{}: has unusable weights:{}", file, report);
+  refuse(fmt::format("{}: has unusable weights:", source.path().string()), {&not_finite, &overflowing});
   for (size_t i = 0; i < parameters.size(); ++i) parameters[i].parameter->value = values[i];
 }
 

@@ -1,4 +1,5 @@
 #include "core/weights/load.h"
+#include "core/weights/weights_error.h"
 
 #include <ATen/CPUGeneratorImpl.h>
 #include <gtest/gtest.h>
@@ -113,14 +114,21 @@ TEST(LoadWeights, DoesNotSqueezeOtherUnitAxes) {
   EXPECT_TRUE(contains(message_of(ExitCode::kModel, [&] { load_weights(module, *written(folder, tensors), at::kCPU, at::kFloat); }), "[3, 1]"));
 }
 
-TEST(LoadWeights, ShortensLongLists) {
+TEST(LoadWeights, ShortensLongListsAndKeepsTheWhole) {
   const TemporaryFolder folder;
   auto tensors = good_tensors();
   for (int i = 0; i < 50; ++i) tensors.emplace_back("extra." + std::to_string(i), at::zeros({1}));
   Small module;
-  const std::string message = message_of(ExitCode::kModel, [&] { load_weights(module, *written(folder, tensors), at::kCPU, at::kFloat); });
-  EXPECT_TRUE(contains(message, "unexpected (50)"));
-  EXPECT_TRUE(contains(message, "and 40 more"));
+  try {
+    load_weights(module, *written(folder, tensors), at::kCPU, at::kFloat);
+    FAIL();
+  } catch (const WeightsError& error) {
+    EXPECT_TRUE(contains(error.what(), "unexpected (50)"));
+    EXPECT_TRUE(contains(error.what(), "and 40 more"));
+    EXPECT_TRUE(error.is_shortened());
+    for (int i = 0; i < 50; ++i) EXPECT_TRUE(contains(error.full(), fmt::format("\"extra.{}\"", i)));
+    EXPECT_FALSE(error.full().ends_with("more"));
+  }
 }
 
 TEST(LoadWeights, IgnoresTheBuffersOfOldCheckpoints) {

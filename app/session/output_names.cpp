@@ -90,7 +90,7 @@ std::string pattern_problem(const std::string& pattern, bool with_videos) {
   if (pattern.size() > kLongestPattern) return fmt::format("has {} bytes; at most {} are allowed", pattern.size(), kLongestPattern);
   const std::string extension = fs::path(pattern).extension().string();
   if (std::find(kExtensions.begin(), kExtensions.end(), extension) == kExtensions.end() && !(with_videos && is_video_name(pattern)))
-    return fmt::format("is {}; it must end in {}", shown, fmt::join(kExtensions, ", "));
+    return fmt::format("is {}; it must end in {}{}", shown, fmt::join(kExtensions, ", "), with_videos ? ", or of a video in .mp4, .m4v, .mov, .avi or .mkv" : "");
   return {};
 }
 

@@ -6,6 +6,7 @@
 #include "core/base/error.h"
 
 #ifdef ATTELIER_WITH_VIDEO
+#include <opencv2/core/utils/logger.hpp>
 #include <opencv2/imgproc.hpp>
 #include <opencv2/videoio.hpp>
 #endif
@@ -47,6 +48,7 @@ struct VideoReader::State {
 
 VideoReader::VideoReader(const std::filesystem::path& path) : state_(std::make_unique<State>()) {
   state_->path = path.string();
+  cv::utils::logging::setLogLevel(cv::utils::logging::LOG_LEVEL_SILENT);  // the error says what there is to say
   bool opened = false;
   try {
     opened = state_->capture.open(path.string()) && width() > 0 && height() > 0;

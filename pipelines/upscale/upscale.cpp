@@ -12,6 +12,9 @@ std::optional<int64_t> whole_number(const Json& value) { return value.is_null() 
 /// PNG row by row; other kinds of files are held whole and have 8 bits.
 void write_picture(const PictureUpscaler& upscaler, const WidePicture& picture, const fs::path& file, const std::string& extension, const PngTexts& texts, const Context& context) {
   const int64_t scale = upscaler.scale(), width = scale * picture.width, height = scale * picture.height;
+  fs::path named = file;
+  named += extension;
+  if (is_video_name(named)) fail(ExitCode::kBadInput, "a picture cannot be written as {}; choose .png, .jpg, .jpeg or .webp", extension);
   if (extension == ".png") {
     PngRows png(file, width, height, picture.channels, picture.bits, texts);
     upscaler.rows(picture, [&](std::span<const uint16_t> samples) { png.write(samples); }, context);
@@ -22,8 +25,7 @@ void write_picture(const PictureUpscaler& upscaler, const WidePicture& picture, 
   upscaler.rows(picture, [&](std::span<const uint16_t> samples) {
     for (const uint16_t sample : samples) result.pixels.push_back(static_cast<uint8_t>(picture.bits == 8 ? sample : (sample * 255 + 32767) / 65535));
   }, context);
-  fs::path named = file;
-  save_image(named.concat(extension), result);
+  save_image(named, result);
   fs::rename(named, file);
 }
 

@@ -9,6 +9,7 @@
 #include "core/base/error.h"
 #include "core/weights/model_files.h"
 #include "core/weights/model_store.h"
+#include "pipelines/upscale/attention_drawing.h"
 
 namespace attelier {
 namespace fs = std::filesystem;
@@ -108,6 +109,32 @@ Image PictureUpscaler::upscale(const Image& picture, const Context& context) con
   Image result{scale() * picture.width, scale() * picture.height, picture.channels, {}};
   rows(wide, [&](std::span<const uint16_t> samples) { result.pixels.insert(result.pixels.end(), samples.begin(), samples.end()); }, context);
   return result;
+}
+
+PictureUpscaler::PixelFinding PictureUpscaler::look(const Image& picture, int64_t x, int64_t y, const std::optional<std::string>& layer, const Context& context) const {
+  const c10::InferenceMode inference;
+  if (x < 0 || y < 0 || x >= picture.width || y >= picture.height)
+    fail(ExitCode::kBadInput, "/params/at is {},{}; the picture has {} x {} pixels", x, y, picture.width, picture.height);
+  const UpscaleTiles tiles = this->tiles();
+  const int64_t most = tiles.side + 2 * tiles.overlap;
+  const auto begin = [&](int64_t place, int64_t size) { return size <= most ? 0 : std::clamp<int64_t>(place - most / 2, 0, size - most) / tiles.alignment * tiles.alignment; };
+  const int64_t left = begin(x, picture.width), top = begin(y, picture.height);
+  const Image part = crop(to_rgb(picture), left, top, std::min(most, picture.width - left), std::min(most, picture.height - top));
+  ForwardContext forward;
+  forward.stop = context.stop;
+  const at::Tensor seen = to_tensor(part).to(model_->device(), model_->dtype());
+  const std::vector<CellAttention> layers = attention_of_pixel(*model_, seen, forward, settings_.recursions, x - left, y - top);
+  if (layers.empty()) fail(ExitCode::kBadInput, "the upscaler has no layer that attends to the whole picture");
+  const auto drawn = layer ? std::find_if(layers.begin(), layers.end(), [&](const CellAttention& one) { return one.layer == *layer; }) : layers.end() - 1;
+  if (drawn == layers.end()) {
+    std::vector<std::string> there;
+    for (const CellAttention& one : layers) there.push_back(one.layer);
+    fail(ExitCode::kBadInput, "/params/layer is {}; there are {}", Json(*layer).dump(-1, ' ', false, Json::error_handler_t::replace), fmt::join(there, ", "));
+  }
+  const std::vector<AttentionWindow> windows = windows_around(model_->config(), part.height, part.width, x - left, y - top);
+  Json json = attention_json(layers, windows, x - left, y - top);
+  json["part"] = {left, top, part.width, part.height};
+  return {draw_pixel_attention(part, *drawn, windows, x - left, y - top), std::move(json)};
 }
 
 ParameterDescriptions with_final_upscale(ParameterDescriptions parameters) {

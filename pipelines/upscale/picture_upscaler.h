@@ -36,6 +36,14 @@ class PictureUpscaler {
   /// The whole result.
   Image upscale(const Image& picture, const Context& context) const;
 
+  /// What the pixel (x, y) attends to: in `layer`, absent = the last one, as a picture, and everywhere as JSON. Of a picture that is made in tiles, in a part of
+  /// a tile's size around the pixel.
+  struct PixelFinding {
+    Image drawing;
+    Json json;
+  };
+  PixelFinding look(const Image& picture, int64_t x, int64_t y, const std::optional<std::string>& layer, const Context& context) const;
+
  private:
   UpscaleTiles tiles() const;
 

@@ -53,6 +53,22 @@ void write_video(const PictureUpscaler& upscaler, const fs::path& source, const 
   }
 }
 
+/// --show attention.
+void show_attention(const PictureUpscaler& upscaler, const MethodJob& job, const Context& context, const OutputSink& sink) {
+  const Image picture = load_image(*job.input("image"));
+  const Json& at = job.params["at"];
+  if (!at.is_null() && at.size() != 2) fail(ExitCode::kBadInput, "/params/at has {} numbers; two are needed, X and Y of a pixel", at.size());
+  const int64_t x = at.is_null() ? picture.width / 2 : at[0].get<int64_t>(), y = at.is_null() ? picture.height / 2 : at[1].get<int64_t>();
+  const std::optional<std::string> layer = job.params["layer"].is_null() ? std::nullopt : std::optional<std::string>(job.params["layer"].get<std::string>());
+  auto [drawing, json] = upscaler.look(picture, x, y, layer, context);
+  MethodOutput output;
+  output.image = std::move(drawing);
+  output.params = job.params;
+  output.label = "attention";
+  output.result = std::move(json);
+  sink(std::move(output));
+}
+
 void run(const MethodJob& job, const Context& context, const OutputSink& sink) {
   const std::optional<int64_t> scale = whole_number(job.params["scale"]);
   UpscaleSettings settings;
@@ -60,7 +76,8 @@ void run(const MethodJob& job, const Context& context, const OutputSink& sink) {
   settings.recursions = whole_number(job.params["recursions"]);
   settings.ensemble = job.params["ensemble"];
   const fs::path source = *job.input("image");
-  const bool video = is_video_name(source);
+  const bool video = is_video_name(source), show = !job.params["show"].is_null();
+  if (video && show) fail(ExitCode::kBadInput, "/params/show draws on pictures; {} is a video, leave --show out", source.string());
   WidePicture picture;
   if (!video) picture = load_wide_picture(source);
   const PictureUpscaler upscaler(job.model_path, settings, context);
@@ -79,6 +96,7 @@ void run(const MethodJob& job, const Context& context, const OutputSink& sink) {
     output.write = [&](const fs::path& file, const std::string& extension, const PngTexts& texts) { write_picture(upscaler, picture, file, extension, texts, context); };
   }
   sink(std::move(output));
+  if (show) show_attention(upscaler, job, context, sink);
 }
 
 ParameterDescriptions parameters() {
@@ -92,6 +110,12 @@ ParameterDescriptions parameters() {
        .default_value = nullptr, .minimum = 16, .maximum = 65536, .unit = "px", .advanced = true},
       {.name = "recursions", .label = "Recursions", .help = "How often a layer shrinks its picture by 4 to a representative map; absent = by the size, as the authors do.",
        .type = kInteger, .default_value = nullptr, .minimum = 1, .maximum = 7, .advanced = true},
+      {.name = "show", .label = "Show", .help = "Also draw what a pixel attends to: the cells of the whole picture that RG-SA makes, and the windows of L-SA around it.",
+       .type = kChoice, .default_value = nullptr, .choices = {"attention"}, .advanced = true},
+      {.name = "at", .label = "Query", .help = "X,Y: the pixel of the picture whose attention is drawn; absent = the middle.", .type = kIntegers, .default_value = nullptr, .minimum = 0,
+       .unit = "px", .advanced = true},
+      {.name = "layer", .label = "Layer", .help = "Whose cells are drawn, as layers.1.blocks.3.attn; absent = the last that has them. The record beside the drawing holds all.",
+       .type = kText, .default_value = nullptr, .advanced = true},
   };
 }
 
@@ -102,7 +126,7 @@ const Method kUpscaleMethod = {
     .summary = "Make pictures and videos larger",
     .parameters = parameters(),
     .inputs = {{"image", "a picture or a video", true, false}},
-    .examples = {"photo.png large.png --scale 4", "holiday/ large/ --scale 2", "photo.png large.png --model RGT_S_x4.pth --ensemble"},
+    .examples = {"photo.png large.png --scale 4", "holiday/ large/ --scale 2", "photo.png large.png --model RGT_S_x4.pth --ensemble", "photo.png large.png --show attention --at 210,140"},
     .run = run,
     .default_model = "mini-rgt",
     .find_model = [](const fs::path& path, const Json& params) { return find_upscaler(path, whole_number(params["scale"])); },

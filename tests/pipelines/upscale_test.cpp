@@ -6,6 +6,7 @@
 #include "core/media/video_file.h"
 #include "core/media/wide_picture.h"
 #include "core/weights/load.h"
+#include "pipelines/upscale/attention_drawing.h"
 #include "pipelines/upscale/picture_upscaler.h"
 #include "tests/pipelines/pipelines_testing.h"
 #include "tests/testing/seeded_weights.h"
@@ -132,6 +133,64 @@ TEST(Upscale, Videos) {
   EXPECT_EQ(reader.width(), 48);
   EXPECT_EQ(reader.height(), 36);
   EXPECT_EQ(reader.frames(), 3);
+}
+
+/// By the softmax of the layer's own queries and keys, which a program sees.
+TEST(Upscale, AttentionOfAPixel) {
+  struct Softmax : AttentionProgram {
+    std::optional<kernels::AttentionControl> control(const AttentionCall& call) override {
+      const at::Tensor logits = at::matmul(call.q.select(2, 30 * 50 + 17).unsqueeze(2), call.k.transpose(2, 3)) / std::sqrt(static_cast<double>(call.q.size(3)));
+      weights = at::softmax(logits, 3).mean(1).view({2, 3});
+      return std::nullopt;
+    }
+    at::Tensor weights;
+  } program;
+  c10::InferenceMode inference;
+  const auto model = load_upscaler(tiny_upscalers() / "x2", at::kCPU, at::kFloat);
+  const at::Tensor picture = at::rand({1, 3, 47, 50}, make_generator(4));
+  ForwardContext context;
+  context.program = &program;
+  model->forward(picture, context);
+  const std::vector<CellAttention> layers = attention_of_pixel(*model, picture, {}, std::nullopt, 17, 30);
+  ASSERT_EQ(layers.size(), 1u);
+  EXPECT_EQ(layers[0].layer, "layers.0.blocks.1.attn");
+  EXPECT_EQ(layers[0].side, 16);
+  EXPECT_TRUE(at::allclose(layers[0].weights, program.weights, 1e-4, 1e-6));
+  EXPECT_EQ(error_of([&] { attention_of_pixel(*model, picture, {}, std::nullopt, 50, 30); }, "(50, 30)"), ExitCode::kBadInput);
+}
+
+TEST(Upscale, WindowsAroundAPixel) {
+  RgtConfig config;
+  config.split_size = {4, 8};
+  const auto numbers = [&](int64_t x, int64_t y) {
+    std::vector<std::array<int64_t, 4>> all;
+    for (const AttentionWindow& w : windows_around(config, 47, 50, x, y)) all.push_back({w.left, w.top, w.width, w.height});
+    return all;
+  };
+  using Windows = std::vector<std::array<int64_t, 4>>;
+  EXPECT_EQ(numbers(17, 30), (Windows{{16, 28, 8, 4}, {16, 24, 4, 8}, {12, 30, 8, 4}, {14, 28, 4, 8}}));
+  // At the edges windows are cut, and shifted ones begin with a half.
+  EXPECT_EQ(numbers(0, 46), (Windows{{0, 44, 8, 3}, {0, 40, 4, 7}, {0, 46, 4, 1}, {0, 44, 2, 3}}));
+}
+
+TEST(Upscale, ShowsAttention) {
+  const fs::path source = save_wide("shown.png", random_wide(40, 36, 4, 8));
+  std::vector<Problem> problems;
+  Json params = resolve_parameters(kUpscaleMethod.parameters, {{"show", "attention"}, {"at", {39, 0}}}, "/params", problems);
+  MethodJob job{params, {{"image", {source}}}};
+  job.model_path = tiny_upscalers() / "x2";
+  std::vector<MethodOutput> outputs;
+  kUpscaleMethod.run(job, {}, [&](MethodOutput output) { outputs.push_back(std::move(output)); });
+  ASSERT_EQ(outputs.size(), 2u);
+  EXPECT_EQ(outputs[1].label, "attention");
+  EXPECT_GT(outputs[1].image.width, 40);
+  EXPECT_EQ(outputs[1].result["layers"][0]["weights"].size(), 4u);
+  EXPECT_EQ(outputs[1].result["windows"].size(), 4u);
+  job.params["at"] = {40, 0};
+  EXPECT_EQ(error_of([&] { kUpscaleMethod.run(job, {}, [](const MethodOutput&) {}); }, "/params/at is 40,0"), ExitCode::kBadInput);
+  job.params["at"] = nullptr;
+  job.params["layer"] = "layers.9";
+  EXPECT_EQ(error_of([&] { kUpscaleMethod.run(job, {}, [](const MethodOutput&) {}); }, "there are layers.0.blocks.1.attn"), ExitCode::kBadInput);
 }
 
 TEST(Upscale, AStoppedRunLeavesNothing) {

@@ -15,30 +15,13 @@ import statistics
 import subprocess
 import sys
 import tempfile
-import time
 
 import torch
 from safetensors.torch import load_file, save_file
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent.parent / "parity"))
 from biformer_model import SIZES, BiFormer  # noqa: E402
-
-
-def memory(field):
-    for line in pathlib.Path("/proc/self/status").read_text().splitlines():
-        if line.startswith(field):
-            return int(line.split()[1]) * 1024
-    return 0
-
-
-def measure(run, repeat=2):
-    run()
-    times = []
-    for _ in range(repeat):
-        start, processor_start = time.perf_counter(), time.process_time()
-        run()
-        times.append((time.perf_counter() - start, time.process_time() - processor_start))
-    return times
+from measuring import forget_peak, measure, memory  # noqa: E402
 
 
 def peer(arguments):
@@ -50,7 +33,7 @@ def peer(arguments):
     model.load_state_dict(load_file(folder / "model.safetensors"), strict=False)
     image = load_file(folder / "in.safetensors")["image"]
     before = memory("VmRSS")
-    pathlib.Path("/proc/self/clear_refs").write_text("5")
+    forget_peak()
     times = measure(lambda: model(image))
     peak = memory("VmHWM")
     print(json.dumps({"times": times, "peak": peak, "above": peak - before}))

@@ -15,20 +15,13 @@ import statistics
 import subprocess
 import sys
 import tempfile
-import time
 
 import torch
 from safetensors.torch import load_file, save_file
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent.parent / "parity"))
+from measuring import forget_peak, measure, memory  # noqa: E402
 from rgt_model import RGT, RGT_S, Upscaler  # noqa: E402
-
-
-def memory(field):
-    for line in pathlib.Path("/proc/self/status").read_text().splitlines():
-        if line.startswith(field):
-            return int(line.split()[1]) * 1024
-    return 0
 
 
 def peer(arguments):
@@ -39,14 +32,9 @@ def peer(arguments):
     model = Upscaler(**json.loads((folder / "config.json").read_text())).eval()
     model.load_state_dict(torch.load(folder / "model.pth")["params"])
     image = load_file(folder / "in.safetensors")["image"]
-    model(image)
     before = memory("VmRSS")
-    pathlib.Path("/proc/self/clear_refs").write_text("5")
-    times = []
-    for _ in range(2):
-        start, processor_start = time.perf_counter(), time.process_time()
-        model(image)
-        times.append((time.perf_counter() - start, time.process_time() - processor_start))
+    forget_peak()
+    times = measure(lambda: model(image))
     print(json.dumps({"times": times, "peak": memory("VmHWM"), "above": memory("VmHWM") - before}))
 
 

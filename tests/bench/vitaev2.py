@@ -11,12 +11,10 @@ holds once its model is ready. A ratio above 1 means that Attelier is faster.
 import argparse
 import json
 import pathlib
-import re
 import statistics
 import subprocess
 import sys
 import tempfile
-import time
 
 REPEAT, WARMUP = 4, 2
 
@@ -27,22 +25,16 @@ def plain(arguments):
 
     sys.path.insert(0, str(pathlib.Path(__file__).parents[1] / "parity"))
     import vitaev2_model
-
-    def memory(field):
-        return 1024 * int(re.search(rf"{field}:\s+(\d+) kB", pathlib.Path("/proc/self/status").read_text())[1])
+    from measuring import forget_peak, measure, memory
 
     torch.set_num_threads(arguments.threads)
     model = vitaev2_model.ViTAEv2(vitaev2_model.VARIANTS[arguments.variant]).eval()
     image = torch.randn(arguments.batch, 3, arguments.size, arguments.size)
-    pathlib.Path("/proc/self/clear_refs").write_text("5")  # the peak counts anew
-    held, times, busy = memory("VmRSS"), [], []
+    held = memory("VmRSS")
+    forget_peak()
     with torch.inference_mode():
-        for _ in range(WARMUP + REPEAT):
-            start, processor_start = time.perf_counter(), time.process_time()
-            model(image)
-            times.append(time.perf_counter() - start)
-            busy.append(time.process_time() - processor_start)
-    print(json.dumps({"min_s": min(times[WARMUP:]), "median_s": statistics.median(times[WARMUP:]), "processor_s": statistics.median(busy[WARMUP:]), "peak_bytes": memory("VmHWM"), "held_bytes": held}))
+        clock, busy = zip(*measure(lambda: model(image), WARMUP, REPEAT))
+    print(json.dumps({"min_s": min(clock), "median_s": statistics.median(clock), "processor_s": statistics.median(busy), "peak_bytes": memory("VmHWM"), "held_bytes": held}))
 
 
 def ours(arguments, folder):

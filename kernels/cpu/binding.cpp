@@ -123,9 +123,11 @@ void Binding::set_outputs(const at::Tensor& o, const at::Tensor& lse) {
 }
 
 void Binding::set_probes(const std::vector<Probe>& probes) {
-  // Enough tasks for many threads, and few partial column sums.
-  constexpr int64_t kTasks = 32, kRowsPerTask = 96;
-  call_.groups = std::clamp<int64_t>(kTasks / call_.batches, 1, std::max<int64_t>(1, call_.rows / kRowsPerTask));
+  // Enough tasks for many threads, few partial column sums, and groups of one size.
+  constexpr int64_t kTasks = 32;
+  const auto parts = [](int64_t n, int64_t size) { return (n + size - 1) / size; };
+  const int64_t blocks = std::max<int64_t>(1, parts(call_.rows, kBlockQueries)), wanted = std::clamp<int64_t>(kTasks / call_.batches, 1, blocks);
+  call_.groups = parts(blocks, parts(blocks, wanted));
   for (const Probe& probe : probes) {
     const ProbeBinding& bound = probes_.emplace_back(probe, call_, call_.groups, tensors_.front().device());
     if (!bound.is_lse()) call_.probes[call_.probe_count++] = bound.view();

@@ -9,6 +9,8 @@ namespace attelier::kernels::cpu {
 inline constexpr int kSources = 4;
 inline constexpr int kProbes = 4;
 inline constexpr int kClasses = 4;
+/// Queries that pass over the keys together, so that a tile of keys is fetched, and converted, once for all of them.
+inline constexpr int64_t kBlockQueries = 192;
 
 enum class Element : uint8_t { kFloat32, kBFloat16, kFloat16 };
 
@@ -84,7 +86,7 @@ struct Call {
   RedistributionView visual;
   int probe_count;
   ProbeView probes[kProbes];
-  int64_t groups;  // with probes: into how many parts the queries of a batch row are split
+  int64_t groups;  // with probes: into how many parts the queries of a batch row are split, at multiples of kBlockQueries
   void* o;         // [B,H,Lq,Dv] by strides, the element of q
   int64_t o_batch, o_head, o_row;
   float* lse;  // [B,H,Lq] contiguous; null = not wanted

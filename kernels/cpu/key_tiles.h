@@ -73,6 +73,7 @@ class KeyScanner {
     const float added = s.log_weight + (weight ? *weight : 0);
     if (added == -kInfinity) return;
     tile.has_gain |= gain != nullptr;
+    if (!bias && !scale && !gain && !classes && !call_.visual.on) return take_neutral(s, k, v, added, tile);
     int64_t n = tile.count, j = item_;
     for (; j < s.length && n < capacity_; ++j) {
       const uint8_t key_class = classes ? classes[j * s.class_key] : 0;
@@ -95,6 +96,28 @@ class KeyScanner {
     item_ = j;
   }
 
+  /// Keys that differ in nothing but their rows; k and v are those of key 0.
+  void take_neutral(const SourceView& s, const char* k, const char* v, float bias, KeyTile& tile) {
+    const int64_t begin = tile.count, count = smaller(capacity_ - begin, s.length - item_), k_step = s.k.row * element_size(call_.element), v_step = s.v.row * element_size(call_.element);
+    if (count <= 0) return;
+    const float gain = class_gain_ ? class_gain_[0] : 1;
+    const int64_t column = s.begin + item_;
+    for (int64_t i = 0; i < count; ++i) {
+      const int64_t n = begin + i;
+      tile.k[n] = reinterpret_cast<const Word*>(k + (item_ + i) * k_step);
+      tile.v[n] = reinterpret_cast<const Word*>(v + (item_ + i) * v_step);
+      tile.scale[n] = scale_;
+      tile.bias[n] = bias;
+      tile.gain[n] = gain;
+      tile.column[n] = static_cast<int32_t>(column + i);
+      tile.key_class[n] = 0;
+    }
+    tile.first_column = smaller(tile.first_column, column);
+    tile.last_column = larger(tile.last_column, column + count - 1);
+    tile.count += count;
+    item_ += count;
+  }
+
   const Call& call_;
   const int64_t b_, h_, capacity_;
   const float scale_;
@@ -112,12 +135,15 @@ inline void interleave(const void* v0, const void* v1, int64_t n, Word* out) {
   const auto* low = static_cast<const char*>(v0);
   const auto* high = static_cast<const char*>(v1);
   int64_t d = 0;
-  for (; d + kLanes <= n; d += kLanes) {
-    Halves a, b = {};
-    std::memcpy(&a, low + 2 * d, sizeof a);
-    if (high) std::memcpy(&b, high + 2 * d, sizeof b);
-    store(out + d, as_floats(__builtin_convertvector(a, Integers) | (__builtin_convertvector(b, Integers) << 16)));
+#ifdef __AVX512BF16__
+  for (; n >= kLanes && d < n; d += kLanes) {
+    d = smaller(d, n - kLanes);  // the last one lies over the one before
+    __m256i rows[2] = {};
+    std::memcpy(rows, low + 2 * d, sizeof rows[0]);
+    if (high) std::memcpy(rows + 1, high + 2 * d, sizeof rows[1]);
+    store(out + d, interleaved(_mm512_maskz_inserti64x4(0xff, _mm512_castsi256_si512(rows[0]), rows[1], 1)));
   }
+#endif
   for (; d < n; ++d) {
     uint16_t pair[2] = {};
     std::memcpy(pair, low + 2 * d, 2);

@@ -1,9 +1,13 @@
 // A strip: kStrip queries of one (b, h), transposed into lanes, with their softmax states and outputs. One step takes it over one tile of keys.
 #pragma once
 
+#include "kernels/cpu/bilinear.h"
 #include "kernels/cpu/few_queries.h"
 
 namespace attelier::kernels::cpu::ATTELIER_CPU_LEVEL {
+
+inline constexpr int kMaximumStrips = kBlockQueries / kStrip;
+static_assert(kMaximumStrips * kStrip == kBlockQueries);
 
 struct Strip {
   int64_t b, h, first, rows;  // queries first .. first + rows - 1
@@ -25,12 +29,27 @@ struct StepScratch {
   Word* pairs;   // [kTileKeys / 2][kStrip], for PairProduct
 };
 
+ATTELIER_INLINE float gamma_of(const Call& c, int64_t b, int64_t r) {
+  if (c.q2.data == nullptr) return 0;
+  return c.gamma_rows.data ? c.gamma * c.gamma_rows.data[b * c.gamma_rows.batch + r * c.gamma_rows.item] : c.gamma;
+}
+
+/// out = gamma * other + (1 - gamma) * own, n elements rounded once.
+template <typename Type>
+inline void blend_row(const void* own, const void* other, float gamma, int64_t n, void* out) {
+  using Stored = typename Type::Stored;
+  for (int64_t d = 0; d < n; d += kLanes) {
+    const Lanes<Type> lanes{smaller(kLanes, n - d)};
+    lanes.store_at(static_cast<Stored*>(out) + d, gamma * lanes.load_at(static_cast<const Stored*>(other) + d) + (1 - gamma) * lanes.load_at(static_cast<const Stored*>(own) + d));
+  }
+}
+
 /// Step 1 of kernels/attention.h for the strip's queries, as words in lanes. `staging` holds kLanes rows of D + 1 floats, and one more.
 template <typename Product>
 inline void load_queries(const Call& c, Strip& strip, float* staging) {
   const int64_t words = depth_words<Product>(c), stride = c.depth + 1;
   const bool in_place = c.q2.data == nullptr && (Product::kPairs ? c.depth % 2 == 0 : c.element == Element::kFloat32);
-  float* const other = staging + kLanes * stride;
+  float* const blended = staging + kLanes * stride;
   for (int v = 0; v < strip.vectors; ++v) {
     const int64_t count = smaller(kLanes, strip.rows - v * kLanes);
     const Word* rows[kLanes];
@@ -42,22 +61,17 @@ inline void load_queries(const Call& c, Strip& strip, float* staging) {
         continue;
       }
       float* const row = staging + i * stride;
-      to_floats(own, c.element, c.depth, row);
-      const float gamma = c.q2.data == nullptr ? 0 : c.gamma_rows.data ? c.gamma * c.gamma_rows.data[strip.b * c.gamma_rows.batch + r * c.gamma_rows.item] : c.gamma;
-      if (gamma != 0) {  // 0 * NaN is NaN
-        to_floats(row_of(c.q2, c.element, strip.b, strip.h, r), c.element, c.depth, other);
-        for (int64_t d = 0; d < c.depth; ++d) row[d] = gamma * other[d] + (1 - gamma) * row[d];
-      }
-      row[c.depth] = 0;
-      // Rounded once to the element: to pairs, which shrink in place from the front, or back to floats.
-      if constexpr (Product::kPairs) {
-        from_floats(row, c.element, 2 * words, other);
-        std::memcpy(row, other, static_cast<size_t>(words) * 4);
-      } else if (c.element != Element::kFloat32 && gamma != 0) {
-        from_floats(row, c.element, c.depth, other);
-        to_floats(other, c.element, c.depth, row);
-      }
       rows[i] = row;
+      // Words of floats are converted from `blended`, all others are the elements themselves.
+      const bool converted = !Product::kPairs && c.element != Element::kFloat32;
+      row[words - 1] = 0;  // the second number of the last pair
+      if (const float gamma = gamma_of(c, strip.b, r); gamma != 0) {  // 0 * NaN is NaN
+        float* const out = converted ? blended : row;
+        with_type(c.element, [&](auto type) { blend_row<decltype(type)>(own, row_of(c.q2, c.element, strip.b, strip.h, r), gamma, c.depth, out); });
+        own = out;
+      }
+      if (converted) to_floats(own, c.element, c.depth, row);
+      else if (own != row) std::memcpy(row, own, static_cast<size_t>(c.depth * element_size(c.element)));
     }
     rows_to_lanes(rows, count, words, strip.q + v * kLanes, kStrip);
   }

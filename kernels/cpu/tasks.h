@@ -5,11 +5,10 @@
 
 namespace attelier::kernels::cpu::ATTELIER_CPU_LEVEL {
 
-/// Queries of a task that pass over the keys together, so that a tile of keys is fetched, and converted, once for all of them.
-inline constexpr int64_t kBlockQueries = 192;
 /// Their queries, states and outputs should stay in the second-level cache.
 inline constexpr int64_t kBlockBytes = 640 << 10;
-inline constexpr int kMaximumStrips = kBlockQueries / kStrip;
+/// The weights of captured strips are written once and read once: the part of a third-level cache that one thread may have.
+inline constexpr int64_t kCaptureBytes = 4 << 20;
 
 /// Floats of a strip: queries, three states, outputs.
 ATTELIER_INLINE int64_t strip_floats(const Call& c) { return kStrip * (c.depth + 3 * kClasses + segment_count(c) * c.value_depth); }
@@ -17,6 +16,12 @@ ATTELIER_INLINE int64_t strip_floats(const Call& c) { return kStrip * (c.depth +
 ATTELIER_INLINE int64_t block_strips(const Call& c) {
   const int64_t fitting = larger(1, kBlockBytes / (4 * strip_floats(c)));
   return smaller(smaller(kMaximumStrips, fitting), parts(c.rows, kStrip));
+}
+
+/// Strips that are captured together.
+ATTELIER_INLINE int64_t captured_strips(const Call& c) {
+  const int64_t fitting = larger(1, kCaptureBytes / (4 * kStrip * maximum_slots(c)));
+  return smaller(fitting, block_strips(c));
 }
 
 /// Carves 64-byte aligned pieces; with a null base it only measures.
@@ -43,7 +48,10 @@ struct Workspace {
   StepScratch scratch;
   Word *k_words, *v_words;
   float* staging;
-  Capture capture;  // with probes
+  // With probes:
+  CapturedKeys captured_keys = {};
+  Capture* captures = nullptr;     // [captured strips]
+  float* topk_rows[kProbes] = {};  // [captured strips][kStrip][Lk] for each kTopk
 
   Workspace(const Call& c, Carver& carver) {
     const int64_t count = block_strips(c);
@@ -65,21 +73,28 @@ struct Workspace {
     k_words = carver.take<Word>(kTileKeys * c.depth);
     v_words = carver.take<Word>(kTileKeys * c.value_depth);
     staging = carver.take<float>((kLanes + 1) * (c.depth + 1));
-    capture = {};
-    if (c.probe_count == 0) return;
-    const int64_t tiles = maximum_tiles(c), slots = maximum_slots(c);
-    capture.tiles = carver.take<CapturedTile>(tiles);
-    capture.weights = carver.take<float>(slots * kStrip);
-    capture.highest = carver.take<float>(tiles * kStrip);
-    capture.pre = carver.take<float>(tiles * kStrip);
-    capture.post = carver.take<float>(tiles * kStrip);
-    capture.gain = carver.take<float>(slots);
-    capture.column = carver.take<int32_t>(slots);
-    capture.key_class = carver.take<uint8_t>(slots);
-    capture.slot_of_column = carver.take<int32_t>(c.keys);
-    capture.tile_of_slot = carver.take<int32_t>(slots);
+    if (c.probe_count > 0) take_captures(c, carver);
+  }
+
+  void take_captures(const Call& c, Carver& carver) {
+    const int64_t tiles = maximum_tiles(c), slots = maximum_slots(c), count = captured_strips(c);
+    captured_keys.tiles = carver.take<CapturedTile>(tiles);
+    captured_keys.gain = carver.take<float>(slots);
+    captured_keys.column = carver.take<int32_t>(slots);
+    captured_keys.key_class = carver.take<uint8_t>(slots);
+    captured_keys.slot_of_column = carver.take<int32_t>(c.keys);
+    captured_keys.tile_of_slot = carver.take<int32_t>(slots);
+    captures = carver.take<Capture>(count);
+    for (int64_t i = 0; i < count; ++i) {
+      Capture capture = {};
+      capture.weights = carver.take<float>(slots * kStrip);
+      capture.highest = carver.take<float>(tiles * kStrip);
+      capture.pre = carver.take<float>(tiles * kStrip);
+      capture.post = carver.take<float>(tiles * kStrip);
+      if (captures) captures[i] = capture;
+    }
     for (int p = 0; p < c.probe_count; ++p)
-      if (c.probes[p].reading == Reading::kTopk) capture.rows[p] = carver.take<float>(kStrip * c.keys);
+      if (c.probes[p].reading == Reading::kTopk) topk_rows[p] = carver.take<float>(count * kStrip * c.keys);
   }
 };
 
@@ -121,29 +136,37 @@ inline void run_block(const Call& c, int64_t b, int64_t h, const int64_t* firsts
   for (int64_t i = 0; i < count; ++i) finish(c, space.strips[i], visual, *space.coefficients);
 }
 
-/// One strip over all keys, with its probes.
+/// The same with the probes of those strips.
 template <typename Product>
-inline void run_captured(const Call& c, int64_t b, int64_t h, int64_t first, int64_t group, const VisualCount& visual, Workspace& space) {
-  Strip& strip = space.strips[0];
-  Capture& capture = space.capture;
-  place<Product>(c, strip, b, h, first, space.staging);
-  clear(c, capture);
+inline void run_captured(const Call& c, int64_t b, int64_t h, const int64_t* firsts, int64_t count, int64_t group, const VisualCount& visual, Workspace& space) {
+  for (int64_t i = 0; i < count; ++i) place<Product>(c, space.strips[i], b, h, firsts[i], space.staging);
+  clear(c, space.captured_keys);
   KeyScanner keys(c, b, h);
   while (keys.next(*space.tile)) {
-    if (hides_all(c, *space.tile, strip)) continue;
+    bool hidden = true;
+    for (int64_t i = 0; i < count; ++i) hidden &= hides_all(c, *space.tile, space.strips[i]);
+    if (hidden) continue;
     prepare<Product>(c, *space.tile, space.k_words, space.v_words);
-    const CapturedTile& tile = add_tile(*space.tile, capture);
-    step<Product>(c, *space.tile, strip, space.scratch, capture.weights + tile.begin * kStrip, capture.highest + (capture.tile_count - 1) * kStrip);
+    const int64_t t = space.captured_keys.tile_count;
+    const CapturedTile& tile = add_tile(*space.tile, space.captured_keys);
+    for (int64_t i = 0; i < count; ++i) {
+      float *const weights = space.captures[i].weights + tile.begin * kStrip, *const highest = space.captures[i].highest + t * kStrip;
+      if (hides_all(c, *space.tile, space.strips[i])) capture_nothing(tile, weights, highest);
+      else step<Product>(c, *space.tile, space.strips[i], space.scratch, weights, highest);
+    }
   }
-  finish(c, strip, visual, *space.coefficients);
-  set_factors(strip, *space.coefficients, capture);
-  read_probes(c, strip, capture, group);
+  for (int64_t i = 0; i < count; ++i) {
+    finish(c, space.strips[i], visual, *space.coefficients);
+    set_factors(space.strips[i], *space.coefficients, space.captured_keys, space.captures[i]);
+  }
+  read_probes(c, space.strips, space.captured_keys, space.captures, count, group, space.topk_rows, captured_strips(c));
 }
 
 /// One group of queries of one batch row, over all heads: sums over heads and queries are made in one order, whatever the threads.
 template <typename Product>
 inline void run_group(const Call& c, int64_t b, int64_t group, const VisualCount& visual, Workspace& space) {
-  const int64_t strips = parts(c.rows, kStrip), begin = strips * group / c.groups, end = strips * (group + 1) / c.groups, block = block_strips(c);
+  const int64_t blocks = parts(c.rows, kBlockQueries), begin = blocks * group / c.groups * kMaximumStrips, block = block_strips(c);
+  const int64_t end = smaller(blocks * (group + 1) / c.groups * kMaximumStrips, parts(c.rows, kStrip));
   for (int64_t h = 0; h < c.heads && (c.o || c.lse); ++h) {
     int64_t firsts[kMaximumStrips], count = 0;
     for (int64_t s = begin; s < end; ++s) {
@@ -154,9 +177,15 @@ inline void run_group(const Call& c, int64_t b, int64_t group, const VisualCount
       }
     }
   }
-  for (int64_t s = begin; s < end; ++s)
-    for (int64_t h = 0; h < c.heads; ++h)
-      if (is_captured(c, h, s * kStrip)) run_captured<Product>(c, b, h, s * kStrip, group, visual, space);
+  // Heads inside, because some probes sum over them.
+  const int64_t captured = captured_strips(c);
+  for (int64_t first = begin; first < end; first += captured)
+    for (int64_t h = 0; h < c.heads; ++h) {
+      int64_t firsts[kMaximumStrips], count = 0;
+      for (int64_t s = first; s < smaller(first + captured, end); ++s)
+        if (is_captured(c, h, s * kStrip)) firsts[count++] = s * kStrip;
+      if (count > 0) run_captured<Product>(c, b, h, firsts, count, group, visual, space);
+    }
 }
 
 inline int64_t blocks_per_head(const Call& c) { return parts(c.rows, block_strips(c) * kStrip); }

@@ -94,12 +94,18 @@ ATTELIER_INLINE Integers bfloat16_bits(Vector x) {
   return x != x ? Integers{} + 0x7fc0 : rounded;
 }
 
+#ifdef __AVX512BF16__
+/// Two rows of 16-bit numbers, one after the other -> pairs: the first in the low half of each 32-bit lane, the second in the high half.
+ATTELIER_INLINE Vector interleaved(__m512i rows) {
+  const __m512i order = _mm512_set_epi16(31, 15, 30, 14, 29, 13, 28, 12, 27, 11, 26, 10, 25, 9, 24, 8, 23, 7, 22, 6, 21, 5, 20, 4, 19, 3, 18, 2, 17, 1, 16, 0);
+  return reinterpret_cast<Vector>(_mm512_maskz_permutexvar_epi16(0xffffffff, order, rows));
+}
+#endif
+
 /// Two rows of floats as pairs of bf16: a in the low half of each 32-bit lane, b in the high half.
 ATTELIER_INLINE Vector bfloat16_pairs(Vector a, Vector b) {
 #ifdef __AVX512BF16__
-  const auto halves = reinterpret_cast<__m512i>(_mm512_cvtne2ps_pbh(reinterpret_cast<__m512>(b), reinterpret_cast<__m512>(a)));  // all of a, then all of b
-  const __m512i interleaved = _mm512_set_epi16(31, 15, 30, 14, 29, 13, 28, 12, 27, 11, 26, 10, 25, 9, 24, 8, 23, 7, 22, 6, 21, 5, 20, 4, 19, 3, 18, 2, 17, 1, 16, 0);
-  return reinterpret_cast<Vector>(_mm512_maskz_permutexvar_epi16(0xffffffff, interleaved, halves));
+  return interleaved(reinterpret_cast<__m512i>(_mm512_cvtne2ps_pbh(reinterpret_cast<__m512>(b), reinterpret_cast<__m512>(a))));
 #else
   return as_floats(bfloat16_bits(a) | (bfloat16_bits(b) << 16));
 #endif

@@ -1,5 +1,6 @@
 // Every probe, before and after the edits, with chosen and reduced heads, rows and keys, against the reference.
 #include "tests/kernels/attention_testing.h"
+#include "tests/kernels/levels.h"
 
 namespace attelier::kernels {
 namespace {
@@ -73,6 +74,28 @@ TEST(AttentionProbes, BFloat16InputsGiveFloat32Probes) {
   AttentionControl control;
   control.probes = {probe(ProbeKind::kColSum)};
   EXPECT_EQ(attention(p.q, p.k, p.v, control).probes[0].value.scalar_type(), at::kFloat);
+}
+
+// More queries than pass over the keys together, so that strips of one block see different tiles of a causal rule and need different heads.
+TEST(AttentionProbes, BlocksOfManyQueries) {
+  at::manual_seed(24);
+  const Problem p = random_problem({.batches = 2, .heads = 3, .key_heads = 3, .queries = 430, .keys = 250, .depth = 8, .value_depth = 8});
+  AttentionControl control;
+  control.sources.emplace_back().key_gain = at::rand({1, 3, 250});
+  control.causal = Causal{-30};
+  Probe sums = probe(ProbeKind::kColSum), mean = probe(ProbeKind::kColSum, ProbeWhen::kPre, ReduceHeads::kMean), largest = probe(ProbeKind::kTopk, ProbeWhen::kPre, ReduceHeads::kMean);
+  sums.heads = {{1}};
+  sums.rows = {{3, 250, 251, 400}};
+  largest.k = 3;
+  largest.rows = {{60, 100, 150, 199, 429}};
+  Probe rows = probe(ProbeKind::kRows);
+  rows.rows = {{0, 90, 191, 192, 300}};
+  on_every_level([&] {
+    for (const std::vector<Probe>& probes : {std::vector<Probe>{mean}, {sums, largest}, {mean, sums, largest, rows}}) {
+      control.probes = probes;
+      expect_parity(p, control, fmt::format("{} probes", probes.size()));
+    }
+  });
 }
 
 TEST(AttentionProbes, ShapesOfTheDescription) {

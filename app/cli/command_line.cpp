@@ -139,6 +139,7 @@ int run_command_line(int argc, char** argv) {
   add_queue_verb(app, invocation);
   add_history_verb(app, invocation);
   add_trace_verb(app, invocation);
+  add_inspect_verb(app, invocation);
   add_forward_verb(app, invocation);
   add_attend_verb(app, invocation);
   add_bench_verb(app, invocation);

@@ -50,6 +50,7 @@ void add_run_verb(CLI::App& app, Invocation& invocation);
 void add_queue_verb(CLI::App& app, Invocation& invocation);
 void add_history_verb(CLI::App& app, Invocation& invocation);
 void add_trace_verb(CLI::App& app, Invocation& invocation);
+void add_inspect_verb(CLI::App& app, Invocation& invocation);
 void add_forward_verb(CLI::App& app, Invocation& invocation);
 void add_attend_verb(CLI::App& app, Invocation& invocation);
 void add_bench_verb(CLI::App& app, Invocation& invocation);

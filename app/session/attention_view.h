@@ -17,11 +17,11 @@ enum class MapKind { kWords /* who attends to words */, kPlace /* what a place a
 
 struct MapRequest {
   MapKind kind = MapKind::kWords;
-  std::vector<int64_t> tokens;   // kWords: keys of cross-attention
+  std::vector<int64_t> tokens = {};  // kWords: keys of cross-attention
   double x = 0.5, y = 0.5;       // kPlace, and of `shares`: in shares of the picture
-  std::string site;              // path; "" = the mean over all layers
-  std::optional<int64_t> step;   // as captured; absent = the mean over all
-  std::optional<int64_t> head;   // absent = the mean
+  std::string site = {};         // path; "" = the mean over all layers
+  std::optional<int64_t> step = std::nullopt;  // as captured; absent = the mean over all
+  std::optional<int64_t> head = std::nullopt;  // absent = the mean
   bool wants_heads = false;      // beside the map each head's own; needs a site
   bool operator==(const MapRequest&) const = default;
 };

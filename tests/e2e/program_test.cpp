@@ -177,6 +177,26 @@ TEST_F(ProgramTest, TraceWritesTensorsAndNoPicture) {
     EXPECT_TRUE(source->tensors().contains(name)) << name;
 }
 
+TEST_F(ProgramTest, InspectWritesMapsOfAJob) {
+  const ProgramResult made = run(generate({}));
+  ASSERT_EQ(made.code, 0) << made.errors;
+  const std::string picture = (home_ / "house.png").string(), maps = (home_ / "maps").string();
+  fs::rename(made.output.substr(0, made.output.find('\n')), picture);
+  fs::create_directory(maps);
+  const ProgramResult words = run({"inspect", picture, maps + "/maps.png", "--model", model_, "-q"});
+  ASSERT_EQ(words.code, 0) << words.errors;
+  std::istringstream files(words.output);
+  int count = 0;
+  for (std::string file; std::getline(files, file); ++count) EXPECT_EQ(load_image(file).width, 64) << file;
+  EXPECT_GE(count, 1) << "a map for every word of the prompt";
+  const ProgramResult place = run({"inspect", picture, maps + "/look.npy", "--model", model_, "--place", "0.3,0.6", "--layer", "down 0.0", "--step", "0", "--head", "0", "-q"});
+  ASSERT_EQ(place.code, 0) << place.errors;
+  EXPECT_EQ(read_file(maps + "/look.npy").substr(1, 5), "NUMPY");
+  expect_failure({"inspect", picture, maps + "/m.png", "--model", model_, "--word", "zebra", "-q"}, 2, "the prompt's words are");
+  expect_failure({"inspect", picture, maps + "/m.png", "--model", model_, "--layer", "cellar", "-q"}, 2, "the layers are down 0.0");
+  expect_failure({"inspect", picture, maps + "/m.png", "--model", model_, "--step", "99", "-q"}, 2, "kept were the steps 0");
+}
+
 TEST_F(ProgramTest, BenchComparesWithAndWithoutAProgram) {
   const std::vector<std::string> bench = {"bench", "unet", "--model", model_, "--repeat", "3", "--threads", "1", "-q", "--json", "-"};
   for (const char* baseline : {"torch", "plain"}) {

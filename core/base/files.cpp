@@ -2,15 +2,20 @@
 
 #include <fcntl.h>
 #include <openssl/evp.h>
+#include <signal.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include <array>
 #include <cerrno>
+#include <charconv>
+#include <chrono>
 #include <cstdlib>
 #include <cstring>
 #include <fstream>
 #include <memory>
+#include <mutex>
+#include <set>
 
 #include "core/base/error.h"
 
@@ -31,7 +36,37 @@ std::string read_file(const fs::path& path, uint64_t limit) {
   return bytes;
 }
 
+namespace {
+
+/// Removes what killed writers left in a folder, once a process: files NAME.tmp-PID that nobody wrote to for an hour and whose process is gone. The hour is for
+/// processes that cannot be seen from here, on another machine or in another container.
+void remove_leftovers(const fs::path& folder) {
+  static std::mutex mutex;
+  static std::set<fs::path> seen;
+  std::error_code error;
+  {
+    const std::scoped_lock lock(mutex);
+    if (!seen.insert(fs::absolute(folder, error)).second) return;
+  }
+  constexpr std::string_view kMark = ".tmp-";
+  for (fs::directory_iterator entry(folder.empty() ? "." : folder, error), end; !error && entry != end; entry.increment(error)) {
+    const std::string name = entry->path().filename().string();
+    const size_t mark = name.rfind(kMark);
+    pid_t process = 0;
+    if (mark == std::string::npos || mark == 0) continue;
+    const char *digits = name.data() + mark + kMark.size(), *const stop = name.data() + name.size();
+    if (const auto [parsed, problem] = std::from_chars(digits, stop, process); problem != std::errc() || parsed != stop || process <= 0) continue;
+    std::error_code ignored;
+    if (!entry->is_regular_file(ignored) || kill(process, 0) == 0 || errno != ESRCH) continue;
+    const auto written = entry->last_write_time(ignored);
+    if (!ignored && fs::file_time_type::clock::now() - written > std::chrono::hours(1)) fs::remove(entry->path(), ignored);
+  }
+}
+
+}  // namespace
+
 void write_atomically(const fs::path& path, const std::function<void(const fs::path&)>& write) {
+  remove_leftovers(path.parent_path());
   fs::path temporary = path;
   temporary += fmt::format(".tmp-{}", getpid());
   const auto give_up = [&](const std::string& reason) {

@@ -3,8 +3,10 @@
 #include <gtest/gtest.h>
 #include <unistd.h>
 
+#include <chrono>
 #include <cstdlib>
 #include <fstream>
+#include <set>
 
 #include "core/base/context.h"
 #include "core/base/error.h"
@@ -38,6 +40,26 @@ TEST_F(Files, FailedWriteKeepsTheOldFileAndLeavesNothing) {
                Error);
   EXPECT_EQ(read_file(folder_ / "x"), "old");
   EXPECT_EQ(entries(), 1);
+}
+
+TEST_F(Files, TheNextWriteRemovesWhatKilledWritersLeft) {
+  const fs::path folder = folder_ / "killed";
+  fs::create_directory(folder);
+  const int64_t gone = 999'999'999;  // more than any process has
+  const auto leave = [&](const std::string& name, std::chrono::hours age) {
+    std::ofstream(folder / name) << "half";
+    fs::last_write_time(folder / name, fs::file_time_type::clock::now() - age);
+  };
+  using std::chrono::hours;
+  leave(fmt::format("old.png.tmp-{}", gone), hours(2));
+  leave(fmt::format("new.png.tmp-{}", gone), hours(0));
+  leave(fmt::format("own.png.tmp-{}", getpid()), hours(2));
+  leave(fmt::format("notes.tmp-{}a", gone), hours(2));
+  leave("notes.tmp-", hours(2));
+  write_file_atomically(folder / "x", "whole");
+  std::set<std::string> names;
+  for (const auto& entry : fs::directory_iterator(folder)) names.insert(entry.path().filename().string());
+  EXPECT_EQ(names, (std::set<std::string>{"x", fmt::format("new.png.tmp-{}", gone), fmt::format("own.png.tmp-{}", getpid()), fmt::format("notes.tmp-{}a", gone), "notes.tmp-"}));
 }
 
 TEST_F(Files, FullDeviceIsAnErrorWithItsReason) {

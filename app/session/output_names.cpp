@@ -1,6 +1,8 @@
 #include "app/session/output_names.h"
 
 #include <fcntl.h>
+#include <sys/file.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -9,6 +11,7 @@
 #include <cstring>
 #include <ctime>
 #include <functional>
+#include <utility>
 
 #include "app/session/job.h"
 #include "core/base/error.h"
@@ -69,6 +72,34 @@ std::string today() {
   return text;
 }
 
+/// picture_path() with what says that a name is taken.
+fs::path first_free(const Job& job, const Json& params, int64_t& index, const std::string& extension, const std::function<bool(const fs::path&)>& is_taken) {
+  const auto named = [&] {
+    const fs::path path = job.output.folder / picture_name(job, params, index);
+    return extension.empty() || is_video_name(path) ? path : fs::path(path).replace_extension(extension);
+  };
+  const bool numbered = job.output.pattern.find("{index") != std::string::npos;
+  fs::path path = named();
+  if (job.output.exists == "skip" || job.output.exists == "overwrite" || !is_taken(path)) return path;
+  if (job.output.exists == "error")
+    fail(ExitCode::kBadInput, "{}: exists already; choose another folder or name, or --exists number, skip or overwrite", path.string());
+  const fs::path first = path;
+  for (int64_t copy = 1; is_taken(path); ++copy) {
+    if (numbered) {
+      ++index;
+      path = named();
+    } else {
+      path = first.parent_path() / fmt::format("{}_{}{}", first.stem().string(), copy, first.extension().string());
+    }
+  }
+  return path;
+}
+
+bool is_there(const fs::path& path) {
+  std::error_code error;
+  return fs::exists(path, error);
+}
+
 }  // namespace
 
 std::string pattern_problem(const std::string& pattern, bool with_videos) {
@@ -114,27 +145,31 @@ std::string picture_name(const Job& job, const Json& params, int64_t index) {
   return result;
 }
 
-fs::path picture_path(const Job& job, const Json& params, int64_t& index, const std::string& extension) {
-  const auto named = [&] {
-    const fs::path path = job.output.folder / picture_name(job, params, index);
-    return extension.empty() || is_video_name(path) ? path : fs::path(path).replace_extension(extension);
-  };
-  const bool numbered = job.output.pattern.find("{index") != std::string::npos;
-  std::error_code error;
-  fs::path path = named();
-  if (job.output.exists == "skip" || job.output.exists == "overwrite" || !fs::exists(path, error)) return path;
-  if (job.output.exists == "error")
-    fail(ExitCode::kBadInput, "{}: exists already; choose another folder or name, or --exists number, skip or overwrite", path.string());
-  const fs::path first = path;
-  for (int64_t copy = 1; fs::exists(path, error); ++copy) {
-    if (numbered) {
-      ++index;
-      path = named();
-    } else {
-      path = first.parent_path() / fmt::format("{}_{}{}", first.stem().string(), copy, first.extension().string());
-    }
-  }
-  return path;
+fs::path picture_path(const Job& job, const Json& params, int64_t& index, const std::string& extension) { return first_free(job, params, index, extension, is_there); }
+
+ClaimedPath::ClaimedPath(const Job& job, const Json& params, int64_t& index, const std::string& extension)
+    : path_(first_free(job, params, index, extension, [this](const fs::path& path) { return !claim(path); })) {}
+
+bool ClaimedPath::claim(const fs::path& path) {
+  release();
+  if (is_there(path)) return false;
+  claim_ = path.parent_path() / fmt::format(".{}.claim", path.filename().string());
+  lock_ = open(claim_.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0644);
+  if (lock_ < 0) return true;
+  // Another process may have finished in between, which removes its claim, and perhaps its file is there now.
+  struct stat found = {};
+  const bool held = flock(lock_, LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK;
+  const bool removed = fstat(lock_, &found) == 0 && found.st_nlink == 0;
+  if (!held && !removed && !is_there(path)) return true;
+  if (held || removed) close(std::exchange(lock_, -1));
+  release();
+  return removed && !held ? claim(path) : false;
+}
+
+void ClaimedPath::release() {
+  if (lock_ < 0) return;
+  unlink(claim_.c_str());
+  close(std::exchange(lock_, -1));
 }
 
 void check_folder(const fs::path& folder, int64_t bytes) {

@@ -23,6 +23,26 @@ std::string picture_name(const Job& job, const Json& params, int64_t index);
 /// replaces the pattern's, unless that is a video's.
 std::filesystem::path picture_path(const Job& job, const Json& params, int64_t& index, const std::string& extension = "");
 
+/// A name that is free, and that no other process and no other job of this one is given as long as this lives: a locked file `.NAME.claim` beside it, whose
+/// lock ends with its process. Where a file system has no locks, or under "skip" and "overwrite", it is the name alone.
+class ClaimedPath {
+ public:
+  /// As picture_path().
+  ClaimedPath(const Job& job, const Json& params, int64_t& index, const std::string& extension = "");
+  ~ClaimedPath() { release(); }
+  ClaimedPath(const ClaimedPath&) = delete;
+  ClaimedPath& operator=(const ClaimedPath&) = delete;
+  const std::filesystem::path& path() const { return path_; }
+
+ private:
+  bool claim(const std::filesystem::path& path);
+  void release();
+
+  std::filesystem::path claim_;
+  int lock_ = -1;
+  std::filesystem::path path_;  // found with the two above
+};
+
 /// Throws Error(kBadInput) unless `folder` is there, may be written and has room for `bytes`. Leaves nothing behind.
 void check_folder(const std::filesystem::path& folder, int64_t bytes);
 

@@ -116,7 +116,8 @@ class PictureWriter {
     }
     Job named = job_;
     if (!output.label.empty()) named.output.pattern.insert(named.output.pattern.rfind('.'), "_" + output.label);
-    const fs::path path = picture_path(named, output.params, index_, output.extension);
+    const ClaimedPath claimed(named, output.params, index_, output.extension);
+    const fs::path& path = claimed.path();
     ++index_;
     if (is_finished(path, output.params)) return;
     const PngTexts texts = job_.output.embed_job && path.extension() == ".png" ? provenance_.texts(output.params, output.image) : PngTexts{};

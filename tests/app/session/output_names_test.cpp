@@ -1,6 +1,10 @@
 // Names of pictures, and the folder they go to.
 #include "app/session/output_names.h"
 
+#include <signal.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
 #include "tests/app/session/session_testing.h"
 
 namespace attelier {
@@ -53,6 +57,39 @@ TEST(OutputNames, TakenNames) {
   folder.write("fixed.png", "x");
   folder.write("fixed_1.png", "x");
   EXPECT_EQ(picture_path(job, job.params, index), folder / "fixed_2.png") << "a pattern without an index is numbered all the same";
+}
+
+TEST(OutputNames, AClaimedNameIsGivenOnce) {
+  const TemporaryFolder folder;
+  const Job job = job_with(folder.path(), "{name}_{index}.png"), unnumbered = job_with(folder.path(), "night_1.png");
+  const auto claim = [](const Job& job, int64_t index = 0) { return std::make_unique<ClaimedPath>(job, job.params, index); };
+  auto first = claim(job), second = claim(job), third = claim(unnumbered);
+  EXPECT_EQ(first->path(), folder / "night_0.png");
+  EXPECT_EQ(second->path(), folder / "night_1.png");
+  EXPECT_EQ(third->path(), folder / "night_1_1.png");
+  first.reset();
+  EXPECT_EQ(claim(job)->path(), folder / "night_0.png") << "nothing was written to it";
+  folder.write("night_0.png", "x");
+  EXPECT_EQ(claim(job)->path(), folder / "night_2.png");
+  second.reset();
+  third.reset();
+  EXPECT_EQ(std::distance(std::filesystem::directory_iterator(folder.path()), {}), 1) << "claims leave nothing behind";
+}
+
+TEST(OutputNames, TheClaimOfAKilledProcessEnds) {
+  const TemporaryFolder folder;
+  const Job job = job_with(folder.path(), "{name}_{index}.png");
+  int64_t index = 0;
+  const pid_t child = fork();
+  if (child == 0) {
+    const ClaimedPath claimed(job, job.params, index);
+    kill(getpid(), SIGKILL);
+  }
+  int status = 0;
+  ASSERT_EQ(waitpid(child, &status, 0), child);
+  ASSERT_TRUE(std::filesystem::exists(folder / ".night_0.png.claim"));
+  EXPECT_EQ(ClaimedPath(job, job.params, index).path(), folder / "night_0.png");
+  EXPECT_TRUE(std::filesystem::is_empty(folder.path()));
 }
 
 TEST(OutputNames, FoldersAreCheckedBeforeTheWork) {

@@ -7,6 +7,13 @@
 #endif
 
 namespace attelier {
+#ifdef ATTELIER_DESKTOP
+namespace {
+
+bool is_stopped() { return Invocation::signal_received() != 0; }
+
+}  // namespace
+#endif
 
 bool open_desktop() {
 #ifdef ATTELIER_DESKTOP
@@ -15,7 +22,9 @@ bool open_desktop() {
     return value != nullptr && value[0] != 0;
   };
   if (!is_set("DISPLAY") && !is_set("WAYLAND_DISPLAY")) return false;
-  desktop::run_desktop({});
+  desktop::DesktopOptions options;
+  options.is_stopped = is_stopped;
+  desktop::run_desktop(options);
   return true;
 #else
   return false;
@@ -31,8 +40,11 @@ void add_gui_verb(CLI::App& app, Invocation&) {
   verb->add_option("--width", options->width, "Width of the window in pixels")->check(CLI::Range(640, 16384))->capture_default_str();
   verb->add_option("--height", options->height, "Height of the window in pixels")->check(CLI::Range(400, 16384))->capture_default_str();
   verb->add_option("--screenshot", options->screenshot, "Save a picture of the window once everything is loaded, and close")->type_name("PNG");
+  verb->add_option("--frame-times", options->frame_times, "For tests: write how long frames took")->group("");
+  verb->add_option("--slow-frames", options->slow_frames, "For tests: milliseconds that every frame sleeps")->group("");
   verb->footer("Examples:\n  attelier gui\n  attelier gui photograph.jpg");
   verb->callback([options] {
+    options->is_stopped = is_stopped;
     options->close_after_screenshot = !options->screenshot.empty();
     desktop::run_desktop(*options);
   });

@@ -3,7 +3,9 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <chrono>
 #include <cmath>
+#include <utility>
 
 namespace attelier::desktop {
 namespace {
@@ -12,7 +14,26 @@ constexpr double kSmallest = 1.0 / 64, kLargest = 64;
 constexpr double kSharpFrom = 2;        // whole pixels from 200 %
 constexpr float kValuesFrom = 50;       // screen pixels per pixel from which values are written into them
 
+constexpr std::chrono::milliseconds kWait{6};
+
 const uint8_t* pixel(const Image& image, int64_t x, int64_t y) { return image.pixels.data() + (y * image.width + x) * image.channels; }
+
+/// How far the channels of A and B lie apart, times `gain`; B is read at the same share of its own size.
+Image difference_of(const Image& any_a, const Image& any_b, int gain) {
+  const Image a = to_rgb(any_a), b = to_rgb(any_b);
+  Image image{a.width, a.height, 3, std::vector<uint8_t>(a.pixels.size())};
+  const auto apart = [gain](uint8_t p, uint8_t q) { return static_cast<uint8_t>(std::min(255, std::abs(p - q) * gain)); };
+  if (a.width == b.width && a.height == b.height) {
+    std::transform(a.pixels.begin(), a.pixels.end(), b.pixels.begin(), image.pixels.begin(), apart);
+    return image;
+  }
+  for (int64_t y = 0; y < a.height; ++y)
+    for (int64_t x = 0; x < a.width; ++x) {
+      const uint8_t *p = pixel(a, x, y), *q = pixel(b, x * b.width / a.width, y * b.height / a.height);
+      for (int c = 0; c < 3; ++c) image.pixels[static_cast<size_t>((y * a.width + x) * 3 + c)] = apart(p[c], q[c]);
+    }
+  return image;
+}
 
 }  // namespace
 
@@ -61,19 +82,19 @@ void Canvas::handle_pointer(const View& view, bool takes_drag) {
 }
 
 Picture& Canvas::difference() {
-  if (difference_ && difference_of_ == std::pair<const Picture*, const Picture*>(a_.get(), b_.get()) && difference_made_with_ == difference_gain) return *difference_;
-  const Image a = to_rgb(a_->image), b = to_rgb(b_->image);
-  Image image{a.width, a.height, 3, std::vector<uint8_t>(a.pixels.size())};
-  for (int64_t y = 0; y < a.height; ++y)
-    for (int64_t x = 0; x < a.width; ++x) {
-      // B is read at the same share of its own size.
-      const uint8_t *p = pixel(a, x, y), *q = pixel(b, x * b.width / a.width, y * b.height / a.height);
-      for (int c = 0; c < 3; ++c) image.pixels[static_cast<size_t>((y * a.width + x) * 3 + c)] = static_cast<uint8_t>(std::min(255, std::abs(p[c] - q[c]) * difference_gain));
-    }
-  difference_ = make_picture(std::move(image), "difference");
-  difference_of_ = {a_.get(), b_.get()};
-  difference_made_with_ = difference_gain;
-  return *difference_;
+  const DifferenceOf wanted{a_, b_, difference_gain};
+  if (difference_ && difference_of_ == wanted) return *difference_;
+  if (!coming_.valid()) {
+    coming_of_ = wanted;
+    coming_ = std::async(std::launch::async, [a = &a_->image, b = &b_->image, gain = difference_gain] { return difference_of(*a, *b, gain); });
+  }
+  // Small pictures take no longer than this, and the view changes without a frame between.
+  if (coming_.wait_for(kWait) == std::future_status::ready) {
+    difference_ = make_picture(coming_.get(), "difference");
+    difference_of_ = std::exchange(coming_of_, {});
+  }
+  const bool of_these = difference_ && difference_of_.a == a_ && difference_of_.b == b_;
+  return of_these ? *difference_ : *a_;
 }
 
 void Canvas::draw_picture(Picture& picture, const View& view, ImVec2 at, const Theme& theme) {

@@ -4,6 +4,7 @@
 #include <imgui.h>
 
 #include <functional>
+#include <future>
 #include <memory>
 #include <optional>
 #include <string>
@@ -53,6 +54,8 @@ class Canvas {
   bool holds_reference = false;   // kFlip: B is shown while this is true
   int difference_gain = 4;        // kDifference: 1, 4 or 16
   std::optional<PixelReading> reading() const { return reading_; }
+  /// True while a difference is worked out on another thread: another frame will show it.
+  bool is_busy() const { return coming_.valid(); }
 
  private:
   struct View {
@@ -64,9 +67,15 @@ class Canvas {
   ImVec2 origin(const View& view) const;
   Picture& difference();
 
+  /// What a difference is of. Held here as long as it is worked out, since pictures must not die on another thread.
+  struct DifferenceOf {
+    SharedPicture a, b;
+    int gain = 0;
+    bool operator==(const DifferenceOf&) const = default;
+  };
   SharedPicture a_, b_, difference_;
-  std::pair<const Picture*, const Picture*> difference_of_{};
-  int difference_made_with_ = 0;
+  DifferenceOf difference_of_, coming_of_;
+  std::future<Image> coming_;
   Compare compare_ = Compare::kOff;
   double scale_ = 1, centre_x_ = 0.5, centre_y_ = 0.5;  // screen pixels per picture pixel; the middle of the view, in shares of the picture
   bool wants_fit_ = true;

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <filesystem>
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -13,6 +14,9 @@ struct DesktopOptions {
   double scale = 0;                    // 0 = as the screen asks
   std::filesystem::path screenshot;    // tests: write the window's picture here once everything is loaded and drawn, then go on
   bool close_after_screenshot = false;
+  std::filesystem::path frame_times;   // tests: write here at the end how long frames took
+  std::function<bool()> is_stopped;    // asked twice a second: the user wants the program to end (a signal)
+  int slow_frames = 0;                 // tests: milliseconds that every frame sleeps, as on a machine that is too slow
 };
 
 /// Opens the window and returns when it is closed. Throws Error when there is no display.

@@ -6,6 +6,8 @@
 #include <random>
 
 #include "app/desktop/desktop_app.h"
+#include "app/session/json_text.h"
+#include "app/session/queued_job.h"
 #include "core/base/files.h"
 
 namespace attelier::desktop {
@@ -34,6 +36,30 @@ void DesktopApp::add_actions() {
     browser_.open({.title = "Open a picture or a job", .extensions = {".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff", ".json"}, .name = {}, .chosen = [this](const fs::path& file) { open_file(file); }});
   }, [] { return true; }, true);
   add("file.export", "Export picture…", "File", "Ctrl+E", [this] { export_picture(); }, has_picture, true);
+  const auto has_job = [this] { return editor_.first_problem().empty(); };
+  const auto job_text = [this] {
+    const std::optional<Job>& job = editor_.check();
+    if (!job) fail(ExitCode::kBadInput, "{}", editor_.first_problem());
+    return dump(with_absolute_paths(*job).to_json(), 2) + "\n";
+  };
+  add("file.save_job", "Save the job…", "File", "Ctrl+S", [this, job_text] {
+    browser_.open({.title = "Save the job", .extensions = {".json"}, .save = true, .name = "job.json", .chosen = [this, job_text](const fs::path& file) {
+      try {
+        write_file_atomically(file, job_text());
+        toasts_.info(fmt::format("Saved {}; attelier run {} runs it.", file.string(), file.filename().string()));
+      } catch (const Error& error) {
+        toasts_.error(error.what());
+      }
+    }});
+  }, has_job, true);
+  add("file.copy_job", "Copy the job as JSON", "File", "Ctrl+Shift+C", [this, job_text] {
+    try {
+      ImGui::SetClipboardText(job_text().c_str());
+      toasts_.info("The job is on the clipboard.");
+    } catch (const Error& error) {
+      toasts_.error(error.what());
+    }
+  }, has_job);
   add("file.quit", "Quit", "File", "Ctrl+Q", [this] { wants_to_quit_ = true; }, [] { return true; }, true);
   add("edit.undo", "Undo", "Edit", "Ctrl+Z", [this] { editor_.undo(); }, [this] { return editor_.can_undo(); });
   add("edit.redo", "Redo", "Edit", "Ctrl+Shift+Z", [this] { editor_.redo(); }, [this] { return editor_.can_redo(); });
@@ -50,10 +76,15 @@ void DesktopApp::add_actions() {
   add("job.run_next", "Run as next", "Job", "Ctrl+Shift+Enter", [this] { run_job(true); }, [] { return true; }, true);
   add("job.stop", "Stop the running job", "Job", "Ctrl+.", [this] { stop_job(); }, runs, true);
   add("job.pause", "Pause or resume the queue", "Job", "", [this] { queue_.pause(!queue_.is_paused()); });
+  add("job.inspect", "Run and look into attention", "Job", "Ctrl+K", [this] {
+    set_layout(Layout::kInspect);
+    run_job(false, true);
+  }, [] { return true; }, true);
   add("view.fit", "Fit", "View", "F", [this] { canvas_.fit(); }, has_picture);
   add("view.full_size", "100 %", "View", "Ctrl+0", [this] { canvas_.zoom_to(1); }, has_picture);
   add("view.zoom_in", "Zoom in", "View", "Ctrl++", [this] { canvas_.zoom_by(1.4142135623730951); }, has_picture);
   add("view.zoom_out", "Zoom out", "View", "Ctrl+-", [this] { canvas_.zoom_by(1 / 1.4142135623730951); }, has_picture);
+  painter_.add_actions(actions_);
   const char* const compares[] = {"Picture alone", "Compare: wipe", "Compare: side by side", "Compare: flip", "Compare: difference"};
   for (int i = 0; i < 5; ++i)
     add(fmt::format("view.compare_{}", i).c_str(), compares[i], "View", i == 1 ? "V" : "", [this, i] { canvas_.set_compare(canvas_.compare() == static_cast<Compare>(i) ? Compare::kOff : static_cast<Compare>(i)); },
@@ -114,23 +145,64 @@ void DesktopApp::save_settings() const {
 
 void DesktopApp::set_layout(Layout layout) {
   layout_ = layout;
-  shows_left_ = layout == Layout::kCreate;
+  shows_left_ = layout == Layout::kCreate || layout == Layout::kInspect;
   shows_right_ = layout == Layout::kCreate || layout == Layout::kInspect;
   shows_bottom_ = layout != Layout::kInspect;
   bottom_height_ = layout == Layout::kQueue ? std::max(bottom_height_, 420.0f) : std::min(bottom_height_, 260.0f);
 }
 
-void DesktopApp::run_job(bool first) {
+void DesktopApp::run_job(bool first, bool watched) {
   const std::optional<Job>& job = editor_.check();
   if (!job) {
     toasts_.error(editor_.first_problem());
     return;
   }
   try {
-    followed_ = queue_.add(*job, first);
+    const auto watch = watched ? std::make_shared<AttentionWatch>() : nullptr;
+    followed_ = queue_.add(*job, first, watch);
+    if (watch) inspector_.watch(followed_, watch);
+    painter_.leave();
   } catch (const Error& error) {
     toasts_.error(error.what());
   }
+}
+
+bool DesktopApp::shows_attention() const {
+  if (layout_ != Layout::kInspect || inspector_.job() == 0) return false;
+  return preview_ ? followed_ == inspector_.job() : queue_view_.selected() == inspector_.job();
+}
+
+InspectorActions DesktopApp::inspector_actions() {
+  const auto description = [this] {
+    const auto& all = editor_.method().parameters;
+    const auto found = std::find_if(all.begin(), all.end(), [](const ParameterDescription& d) { return d.name == "attention"; });
+    return found == all.end() ? nullptr : &*found;
+  };
+  return {.run = [this](bool beside) {
+            if (beside && shown_) {
+              reference_ = shown_;
+              canvas_.set_compare(Compare::kSideBySide);
+            }
+            run_job(false, true);
+          },
+          .edits = [this, description] {
+            const ParameterDescription* const known = description();
+            if (known == nullptr) return Json();
+            const Json texts = editor_.parameter("attention");
+            return texts.is_array() ? texts : Json::array();
+          },
+          .change_edits = [this, description](const Json& texts) {
+            if (const ParameterDescription* const known = description()) editor_.change(*known, texts);
+          },
+          .steps = [this] {
+            const Json steps = editor_.parameter("steps");
+            return steps.is_number_integer() ? steps.get<int64_t>() : 30;
+          },
+          .choose_file = [this](const std::function<void(const fs::path&)>& chosen) {
+            browser_.open({.title = "Export the map", .extensions = {".png", ".npy", ".csv"}, .save = true, .name = "attention.png", .chosen = chosen});
+          },
+          .failed = [this](const std::string& problem) { toasts_.error(problem); },
+          .tell = [this](const std::string& text) { toasts_.info(text); }};
 }
 
 void DesktopApp::stop_job() {
@@ -142,10 +214,12 @@ void DesktopApp::take_previews() {
     followed_ = preview->id;
     // A preview is as small as the latent; it is shown as large as the result will be.
     preview_ = make_picture(std::move(preview->image), fmt::format("preview, step {}", preview->step + 1));
+    if (followed_ == inspector_.job()) inspector_.refresh();
   }
   if (followed_ == 0) return;
   const JournalEntry entry = journal_.entry(followed_);
   if (entry.state == JobState::kQueued || entry.state == JobState::kRunning) return;
+  if (followed_ == inspector_.job()) inspector_.refresh();
   followed_ = 0;
   preview_.reset();
   if (entry.state == JobState::kDone && !entry.files.empty()) show_entry(entry.id);
@@ -189,6 +263,7 @@ void DesktopApp::open_file(const fs::path& file) {
   if (extension == ".json") return restore_from(file);
   if (extension == ".safetensors" || extension == ".ckpt" || fs::is_directory(file, error)) return editor_.set_model(file.string());
   if (!is_picture(file)) return toasts_.error(fmt::format("{} is no kind of file that is known here; pictures, jobs (.json, or pictures that carry one) and checkpoints are.", file.filename().string()));
+  painter_.leave();
   awaited_ = file;
   try {
     const PngTexts texts = extension == ".png" ? read_png_texts(read_file(file), file.string()) : PngTexts{};

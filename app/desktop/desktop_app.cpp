@@ -19,6 +19,7 @@ namespace fs = std::filesystem;
 
 constexpr double kLively = 1.0;         // seconds after input in which frames follow each other
 constexpr double kWhileJobRuns = 0.1;   // between frames when only a job runs
+constexpr double kWhileWorking = 0.02;  // when a difference comes from another thread
 constexpr double kIdle = 0.5;
 constexpr int kMostFailedFrames = 10;   // one after the other
 
@@ -33,7 +34,8 @@ void run_desktop(const DesktopOptions& options) {
 
 DesktopApp::DesktopApp(const DesktopOptions& options)
     : options_(options), window_({options.width, options.height, "Attelier"}), loader_([this] { window_.wake(); }), browser_(loader_), journal_(Journal::default_file()),
-      queue_(journal_, [this] { window_.wake(); }, {.niceness = 5}), queue_view_(journal_, queue_, loader_), start_(Clock::now()) {
+      queue_(journal_, [this] { window_.wake(); }, {.niceness = 5}), queue_view_(journal_, queue_, loader_), recovery_(journal_, queue_, loader_),
+      painter_(editor_, loader_, browser_, toasts_), inspector_([this] { window_.wake(); }), start_(Clock::now()) {
   load_settings();
   add_actions();
   for (const std::string& trouble : {journal_.warning(), editor_.trouble()})
@@ -50,15 +52,24 @@ DesktopApp::DesktopApp(const DesktopOptions& options)
   });
   for (const fs::path& file : options.files) open_file(file);
   queue_view_.refresh();
+  if (options.screenshot.empty()) recovery_.offer(editor_.recovered());
   if (options.files.empty() && !queue_view_.made().empty()) show_entry(queue_view_.made().front().id);
 }
 
-DesktopApp::~DesktopApp() { save_settings(); }
+DesktopApp::~DesktopApp() {
+  save_settings();
+  if (options_.frame_times.empty()) return;
+  try {
+    write_file_atomically(options_.frame_times, frame_times_.to_json().dump(2) + "\n");
+  } catch (const Error&) {  // a test finds no file
+  }
+}
 
 double DesktopApp::now() const { return seconds_since(start_); }
 
 double DesktopApp::wait_seconds() const {
   if (window_.has_input() || (last_input_ && seconds_since(*last_input_) < kLively)) return 0;
+  if (canvas_.is_busy()) return kWhileWorking;
   if (!queue_.is_idle()) return kWhileJobRuns;
   return std::min(kIdle, toasts_.next_change(now()));
 }
@@ -69,6 +80,7 @@ void DesktopApp::run() {
   while (!window_.wants_to_close() && !wants_to_quit_) {
     const double seconds = first ? 0 : wait_seconds();
     const bool something = window_.wait(seconds);
+    if (options_.is_stopped && options_.is_stopped()) break;
     const bool due = frames_until_screenshot >= 0 || toasts_.next_change(now()) <= 0 || ImGui::GetIO().WantTextInput;
     if (!something && !first && seconds >= kIdle && !due) continue;  // an idle window draws nothing
     if (something && window_.has_input()) last_input_ = Clock::now();
@@ -80,6 +92,7 @@ void DesktopApp::run() {
       applied_scale_ = scale;
       applied_look_ = look_;
     }
+    const auto began = Clock::now();
     try {
       window_.frame([this](const InputEvent& event) { return take_event(event); }, [this] { frame(); });
       failed_frames_ = 0;
@@ -87,6 +100,8 @@ void DesktopApp::run() {
       toasts_.error("This view could not be drawn.", error.what());
       if (++failed_frames_ > kMostFailedFrames) throw;
     }
+    if (!options_.frame_times.empty()) frame_times_.add(seconds_since(began), !queue_.is_idle());
+    if (options_.slow_frames > 0) std::this_thread::sleep_for(std::chrono::milliseconds(options_.slow_frames));
     editor_.autosave_if_due();
     if (frames_until_screenshot > 0 && awaited_.empty() && !loader_.is_busy() && queue_.is_idle() && --frames_until_screenshot == 0) window_.request_screenshot();
     if (const auto picture = window_.take_screenshot()) {
@@ -104,7 +119,8 @@ bool DesktopApp::take_event(const InputEvent& event) {
     return true;
   }
   if (event.kind != InputEvent::Kind::kKey) return false;
-  const bool typing = ImGui::GetIO().WantTextInput, modal = (browser_.is_open() || palette_.is_open()) && event.key != "F12";
+  const bool typing = ImGui::GetIO().WantTextInput, asks = recovery_.is_open() && Chord{event.modifiers, event.key} != parse_chord("Ctrl+Q");
+  const bool modal = (browser_.is_open() || palette_.is_open() || asks) && event.key != "F12";
   canvas_.holds_reference = !typing && (event.key == "Shift" ? event.action != InputEvent::Action::kRelease : canvas_.holds_reference);
   if (event.action == InputEvent::Action::kRelease || modal) return false;
   if (typing && event.key == "Escape") {  // leaves the field with what was typed; Dear ImGui would take it back
@@ -140,16 +156,18 @@ void DesktopApp::frame() {
   draw_menu();
   const ImVec2 screen = ImGui::GetIO().DisplaySize;
   const float top = ImGui::GetFrameHeight(), status = theme_.px(28), scale = theme_.px(1);
+  const bool shows_right = shows_right_ || painter_.is_on();  // its tools
   // In a small window the canvas keeps its share.
-  const float left = shows_left_ ? std::min(left_width_ * scale, 0.4f * screen.x) : 0, right = shows_right_ ? std::min(right_width_ * scale, 0.25f * screen.x) : 0;
+  const float left = shows_left_ ? std::min(left_width_ * scale, 0.4f * screen.x) : 0, right = shows_right ? std::min(right_width_ * scale, 0.25f * screen.x) : 0;
   const float bottom = shows_bottom_ ? std::min(bottom_height_ * scale, 0.5f * screen.y) : 0;
   const float height = screen.y - top - status - bottom;
   if (shows_left_) draw_left({0, top}, {left, screen.y - top - status});
   draw_centre({left, top}, {screen.x - left - right, height});
-  if (shows_right_) draw_right({screen.x - right, top}, {right, height});
+  if (shows_right) draw_right({screen.x - right, top}, {right, height});
   if (shows_bottom_) draw_bottom({left, top + height}, {screen.x - left, bottom});
   draw_status({0, screen.y - status}, {screen.x, status});
   browser_.draw(theme_);
+  recovery_.draw(theme_, {.start_over = [this] { editor_.start_over(); }, .failed = [this](const std::string& problem) { toasts_.error(problem); }});
   palette_.draw(actions_, theme_);
   draw_help(actions_, theme_, shows_help_);
   toasts_.draw(theme_, now());
@@ -158,7 +176,7 @@ void DesktopApp::frame() {
 void DesktopApp::draw_menu() {
   if (!ImGui::BeginMainMenuBar()) return;
   const Scope bar(ImGui::EndMainMenuBar);
-  for (const char* menu : {"File", "Edit", "View", "Job", "Help"}) {
+  for (const char* menu : {"File", "Edit", "Mask", "View", "Job", "Help"}) {
     if (!ImGui::BeginMenu(menu)) continue;
     const Scope open(ImGui::EndMenu);
     for (const Action& action : actions_.all()) {
@@ -225,7 +243,7 @@ void DesktopApp::draw_left(ImVec2 position, ImVec2 size) {
   ImGui::PopFont();
   draw_model_choice();
   const float button = theme_.px(40), foot = button + ImGui::GetStyle().ItemSpacing.y + theme_.px(4);
-  editor_.check();
+  editor_.find_problems();
   ImGui::BeginChild("form", {0, -foot});
   {
     const Scope child(ImGui::EndChild);
@@ -257,6 +275,10 @@ FormValues DesktopApp::form_values() {
   values.thumbnail = [this](const fs::path& file) -> Texture* {
     const SharedPicture picture = loader_.thumbnail(file);
     return picture ? &picture->on_screen() : nullptr;
+  };
+  values.painted = [this](const std::string& name) { return name == "mask" ? painter_.summary() : ""; };
+  values.paint = [this](const std::string& name) {
+    if (name == "mask") painter_.start(MaskTool::kBrush);
   };
   return values;
 }
@@ -304,9 +326,12 @@ void DesktopApp::draw_centre(ImVec2 position, ImVec2 size) {
   ImGui::SetCursorPos({theme_.px(8), theme_.px(6)});
   draw_toolbar();
   ImGui::SetCursorPos({0, theme_.px(34)});
-  const SharedPicture picture = preview_ ? preview_ : shown_;
-  canvas_.show(picture, preview_ ? nullptr : reference_);
-  canvas_.draw(theme_);
+  const SharedPicture painted = painter_.picture(), picture = painter_.is_on() ? painted : preview_ ? preview_ : shown_;
+  canvas_.show(picture, painter_.is_on() || preview_ ? nullptr : reference_);
+  if (painter_.is_on()) canvas_.draw(theme_, [this](ImVec2 at, float scale, bool hovered) { return painter_.draw_over(theme_, at, scale, hovered, window_.pointer_events()); });
+  else if (picture && shows_attention())
+    canvas_.draw(theme_, [&](ImVec2 at, float scale, bool hovered) { return inspector_.draw_overlay(at, scale, hovered, picture->image.width, picture->image.height, theme_); });
+  else canvas_.draw(theme_);
   if (picture) return;
   const char* const line = "Drop a picture here, or write a prompt and press Ctrl+Enter";
   const ImVec2 text = ImGui::CalcTextSize(line);
@@ -318,6 +343,8 @@ void DesktopApp::draw_right(ImVec2 position, ImVec2 size) {
   // Shorter than the panel by its padding, or the panel would scroll.
   splitter("split right", true, position, {theme_.px(3), size.y - 2 * ImGui::GetStyle().WindowPadding.y}, right_width_, 220, 640, -1 / theme_.px(1));
   ImGui::SetCursorPos(ImGui::GetStyle().WindowPadding);
+  if (painter_.is_on()) return painter_.draw_panel(theme_);
+  if (layout_ == Layout::kInspect) return inspector_.draw_panel(theme_, inspector_actions(), shown_ ? &shown_->image : nullptr);
   const SharedPicture picture = preview_ ? preview_ : shown_;
   section("PICTURE", theme_);
   if (!picture) {
@@ -377,7 +404,7 @@ void DesktopApp::draw_bottom(ImVec2 position, ImVec2 size) {
   const Scope window = panel("bottom", position, size);
   splitter("split bottom", false, position, {size.x, theme_.px(3)}, bottom_height_, 120, 600, -1 / theme_.px(1));
   ImGui::SetCursorPos(ImGui::GetStyle().WindowPadding);
-  queue_view_.draw(theme_, {.show = [this](int64_t id) { show_entry(id); },
+  queue_view_.draw(theme_, {.show = [this](int64_t id) { painter_.leave(), show_entry(id); },
                             .use = [this](int64_t id) { use_entry(id); },
                             .compare = [this](int64_t id) { compare_entry(id); },
                             .failed = [this](const std::string& problem) { toasts_.error(problem); }});

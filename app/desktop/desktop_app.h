@@ -13,10 +13,14 @@
 #include "app/desktop/desktop.h"
 #include "app/desktop/editor.h"
 #include "app/desktop/file_browser.h"
+#include "app/desktop/inspector.h"
+#include "app/desktop/frame_times.h"
+#include "app/desktop/mask_painter.h"
 #include "app/desktop/method_form.h"
 #include "app/desktop/overlays.h"
 #include "app/desktop/picture_loader.h"
 #include "app/desktop/queue_view.h"
+#include "app/desktop/recovery.h"
 #include "app/desktop/theme.h"
 #include "app/desktop/window.h"
 #include "app/session/job_queue.h"
@@ -51,7 +55,9 @@ class DesktopApp {
   void draw_model_choice();
   FormValues form_values();
 
-  void run_job(bool first);
+  void run_job(bool first, bool watched = false);
+  InspectorActions inspector_actions();
+  bool shows_attention() const;  // of the picture on the canvas
   void stop_job();
   void show_entry(int64_t id);
   void compare_entry(int64_t id);
@@ -81,9 +87,12 @@ class DesktopApp {
   Journal journal_;
   JobQueue queue_;
   QueueView queue_view_;
+  RecoveryDialog recovery_;
   Editor editor_;
+  MaskPainter painter_;
   MethodForm form_;
   Canvas canvas_;
+  Inspector inspector_;
   Layout layout_ = Layout::kCreate;
   float left_width_ = 380, right_width_ = 300, bottom_height_ = 190;
   bool shows_left_ = true, shows_right_ = true, shows_bottom_ = true, shows_help_ = false, wants_to_quit_ = false;
@@ -94,6 +103,7 @@ class DesktopApp {
   std::optional<std::chrono::steady_clock::time_point> last_input_;
   std::chrono::steady_clock::time_point start_;
   int failed_frames_ = 0;
+  FrameTimes frame_times_;
   std::weak_ptr<Picture> counted_;             // whose colours histogram_ counts
   std::array<float, 3 * 64> histogram_{};      // red, green, blue
   std::shared_ptr<const Tokenizer> tokenizer_;

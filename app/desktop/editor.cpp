@@ -26,11 +26,24 @@ struct Editor::State {
   std::string trouble;
   std::map<std::string, std::string> problems;  // by JSON pointer
   std::optional<Job> job;
-  bool checked = false;
+  bool searched = false, checked = false;  // problems and job are those of the document
+  std::filesystem::path open_mark;         // a file that is there while the app runs: found at the start, the last one crashed
+  std::optional<int64_t> recovered;
 
   void changed() {
-    checked = false;
+    searched = checked = false;
     if (autosave) autosave->changed(document);
+  }
+  Document fresh() {
+    Document made;
+    try {
+      made = new_document();
+    } catch (const Error& error) {
+      trouble = error.what();
+      made = document_from_json({{"document", 1}});
+    }
+    if (made.output.folder == "." || made.output.folder.empty()) made.output.folder = default_pictures_folder();
+    return made;
   }
   void push(std::unique_ptr<Command> command) {
     undo.push(document, std::move(command));
@@ -40,19 +53,18 @@ struct Editor::State {
 
 Editor::Editor() : state_(std::make_unique<State>()) {
   State& s = *state_;
-  try {
-    s.document = new_document();
-  } catch (const Error& error) {
-    s.trouble = error.what();
-    s.document = document_from_json(Json::object());
-  }
-  if (s.document.output.folder == "." || s.document.output.folder.empty()) s.document.output.folder = default_pictures_folder();
+  s.document = s.fresh();
   try {
     s.autosave.emplace();
+    s.open_mark = s.autosave->folder() / "open";
+    std::error_code error;
+    const bool crashed = std::filesystem::exists(s.open_mark, error);
     if (auto saved = s.autosave->newest()) {
+      if (crashed) s.recovered = saved->time;
       saved->document.output = s.document.output;
       s.document = std::move(saved->document);
     }
+    write_file_atomically(s.open_mark, "");
   } catch (const Error& error) {
     s.trouble = error.what();
   }
@@ -61,6 +73,8 @@ Editor::Editor() : state_(std::make_unique<State>()) {
 Editor::~Editor() {
   try {
     if (state_->autosave) state_->autosave->flush();
+    std::error_code error;
+    std::filesystem::remove(state_->open_mark, error);
   } catch (const Error&) {  // told while the app ran; nobody is there any more
   }
 }
@@ -90,12 +104,22 @@ void Editor::set_model(const std::string& model) {
 
 const std::filesystem::path& Editor::pictures_folder() const { return state_->document.output.folder; }
 
+const Mask& Editor::mask() const { return state_->document.mask; }
+void Editor::paint(const std::string& label, Mask after) { state_->push(attelier::paint(label, state_->document.mask, std::move(after))); }
+
+void Editor::find_problems() {
+  State& s = *state_;
+  if (s.searched) return;
+  s.searched = true;
+  s.problems = problems_of(s.document);
+}
+
 const std::optional<Job>& Editor::check() {
   State& s = *state_;
   if (s.checked) return s.job;
   s.checked = true;
   s.job.reset();
-  s.problems = problems_of(s.document);
+  find_problems();
   if (!s.problems.empty()) return s.job;
   try {
     std::error_code error;
@@ -132,6 +156,14 @@ void Editor::undo() {
 }
 void Editor::redo() {
   if (state_->undo.redo(state_->document)) state_->changed();
+}
+
+std::optional<int64_t> Editor::recovered() const { return state_->recovered; }
+void Editor::start_over() {
+  state_->document = state_->fresh();
+  state_->undo.clear();
+  state_->recovered.reset();
+  state_->changed();
 }
 
 void Editor::autosave_if_due() {

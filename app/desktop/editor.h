@@ -10,6 +10,10 @@
 
 #include "app/session/job.h"
 
+namespace attelier {
+class Mask;
+}
+
 namespace attelier::desktop {
 
 class Editor {
@@ -26,12 +30,18 @@ class Editor {
   std::string model() const;
   void set_model(const std::string& model);
 
-  /// What is wrong with a parameter, an input or "model", "" if nothing. Known after check().
+  const Mask& mask() const;
+  /// One step of work on the mask.
+  void paint(const std::string& label, Mask after);
+
+  /// Finds out what is wrong with the form; cheap when nothing changed since.
+  void find_problems();
+  /// What is wrong with a parameter, an input or "model", "" if nothing. Known after find_problems() or check().
   std::string problem(const std::string& name) const;
   std::string first_problem() const;
   /// Where pictures go.
   const std::filesystem::path& pictures_folder() const;
-  /// The job if it is right; nothing otherwise. Cheap when nothing changed since.
+  /// The job if it is right, with its mask written; nothing otherwise. Cheap when nothing changed since.
   const std::optional<Job>& check();
   /// Takes everything over from a job.
   void restore(const Json& job);
@@ -45,6 +55,10 @@ class Editor {
 
   /// Every frame: what was edited goes to the disk at times, and comes back when the app is opened again.
   void autosave_if_due();
+  /// When the form was saved that was found after the app ended without being closed (seconds since 1970); nothing otherwise.
+  std::optional<int64_t> recovered() const;
+  /// A new form with the settings' defaults.
+  void start_over();
   /// What went wrong behind the user's back, "" if nothing: settings that are wrong, an autosave that failed.
   const std::string& trouble() const;
 

@@ -85,9 +85,19 @@ void MethodForm::draw_inputs(const Method& method, const FormValues& values, con
     ImGui::TextUnformatted((label + (input.required ? " *" : "")).c_str());
     ImGui::PushFont(theme.fonts().small);
     const float width = ImGui::GetContentRegionAvail().x - theme.px(60);
-    faint(theme, files.empty() ? (input.required ? "drop a picture or click" : "none") : fitted(files.front().filename().string(), width) + (files.size() > 1 ? fmt::format(" +{}", files.size() - 1) : ""));
+    const bool can_paint = input.name == "mask" && values.paint && !values.input("image").empty();
+    const std::string painted = can_paint ? values.painted(input.name) : "";
+    if (!painted.empty()) faint(theme, painted);
+    else faint(theme, files.empty() ? (input.required ? "drop a picture or click" : "none") : fitted(files.front().filename().string(), width) + (files.size() > 1 ? fmt::format(" +{}", files.size() - 1) : ""));
+    if (can_paint) {
+      ImGui::SameLine();
+      ImGui::SetCursorPosX(ImGui::GetContentRegionMax().x - theme.px(files.empty() ? 52 : 104));
+      if (ImGui::SmallButton("Paint")) values.paint(input.name);
+      tooltip("Paint what is to be made anew (B)");
+    }
     if (!files.empty()) {
-      ImGui::SameLine(ImGui::GetContentRegionMax().x - theme.px(52));
+      ImGui::SameLine();
+      ImGui::SetCursorPosX(ImGui::GetContentRegionMax().x - theme.px(52));
       if (ImGui::SmallButton("Clear")) values.change_input(input, {});
     }
     ImGui::PopFont();

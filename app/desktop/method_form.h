@@ -21,6 +21,8 @@ struct FormValues {
   std::function<void(const std::string& name, bool is_input)> browse;
   std::function<std::string(const std::string& text)> token_text;   // "12 of 77 tokens", "" = not known
   std::function<Texture*(const std::filesystem::path& file)> thumbnail;  // null = not there yet, or no picture
+  std::function<std::string(const std::string& name)> painted;           // of an input that can be painted: what is painted, "" = nothing
+  std::function<void(const std::string& name)> paint;                    // begins painting it
 };
 
 /// What a form remembers between frames: texts that are being typed.

@@ -34,6 +34,8 @@ ImU32 state_colour(JobState state, const Palette& palette) {
   }
 }
 
+}  // namespace
+
 std::string date_text(int64_t seconds) {
   const auto time = static_cast<std::time_t>(seconds);
   std::tm parts{};
@@ -41,8 +43,6 @@ std::string date_text(int64_t seconds) {
   if (localtime_r(&time, &parts) != nullptr) std::strftime(text, sizeof text, "%Y-%m-%d %H:%M", &parts);
   return text;
 }
-
-}  // namespace
 
 std::string duration_text(double seconds) {
   const auto whole = static_cast<int64_t>(std::ceil(seconds));

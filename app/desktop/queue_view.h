@@ -50,5 +50,7 @@ class QueueView {
 
 /// "1 min 20 s".
 std::string duration_text(double seconds);
+/// "2026-07-31 14:05", of seconds since 1970.
+std::string date_text(int64_t seconds);
 
 }  // namespace attelier::desktop

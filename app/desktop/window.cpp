@@ -39,8 +39,9 @@ struct Window::Callbacks {
   static Window& of(GLFWwindow* window) { return *static_cast<Window*>(glfwGetWindowUserPointer(window)); }
 
   static void push(GLFWwindow* window, InputEvent event) {
-    if (event.kind != Kind::kScroll) glfwGetCursorPos(window, &event.x, &event.y);
     Window& self = of(window);
+    // Where the pointer was then: glfwGetCursorPos() says where it is now.
+    if (event.kind != Kind::kScroll) event.x = self.heard_x_, event.y = self.heard_y_;
     self.changed_ = true;
     self.input_.push(std::move(event));
   }
@@ -51,10 +52,15 @@ struct Window::Callbacks {
   static void button(GLFWwindow* window, int code, int action, int modifiers) {
     push(window, {.kind = Kind::kButton, .action = static_cast<Action>(action), .code = code, .key = {}, .modifiers = modifiers & 15, .files = {}});
   }
-  static void motion(GLFWwindow* window, double, double) { push(window, {.kind = Kind::kMotion, .key = {}, .files = {}}); }
+  static void motion(GLFWwindow* window, double x, double y) {
+    of(window).heard_x_ = x;
+    of(window).heard_y_ = y;
+    push(window, {.kind = Kind::kMotion, .key = {}, .files = {}});
+  }
   static void scroll(GLFWwindow* window, double x, double y) { push(window, {.kind = Kind::kScroll, .key = {}, .x = x, .y = y, .files = {}}); }
   static void character(GLFWwindow* window, unsigned int c) { push(window, {.kind = Kind::kCharacter, .key = {}, .character = c, .files = {}}); }
   static void drop(GLFWwindow* window, int count, const char** paths) {
+    glfwGetCursorPos(window, &of(window).heard_x_, &of(window).heard_y_);  // no motion is heard while another program drags
     InputEvent event{.kind = Kind::kDrop, .key = {}, .files = {}};
     for (int i = 0; i < count; ++i) event.files.emplace_back(paths[i]);
     push(window, std::move(event));

@@ -61,7 +61,8 @@ class Window {
   GLFWwindow* window_ = nullptr;
   InputQueue input_;
   std::vector<InputEvent> pointer_events_;
-  double pointer_x_ = -1e6, pointer_y_ = -1e6;
+  double heard_x_ = -1e6, heard_y_ = -1e6;      // the pointer of the newest event that was queued
+  double pointer_x_ = -1e6, pointer_y_ = -1e6;  // and of the newest one that was handed on
   bool buttons_[5] = {};
   std::atomic<bool> changed_ = true;
   int windowed_[4] = {};

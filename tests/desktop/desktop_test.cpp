@@ -7,64 +7,17 @@
 #include <set>
 #include <sstream>
 
-#include "core/base/files.h"
-#include "core/media/image.h"
-#include "tests/desktop/screen.h"
-#include "tests/e2e/program.h"
-#include "tests/testing/temporary_folder.h"
+#include "tests/desktop/desktop_fixture.h"
 
 namespace attelier {
 namespace {
 
 namespace fs = std::filesystem;
-using Json = nlohmann::json;
 
-constexpr double kStart = 30, kJob = 120;  // seconds that nothing here may need even on a crowded machine
-
-class Desktop : public testing::Test {
+class Desktop : public DesktopFixture {
  protected:
-  void SetUp() override {
-    if (!screen_.is_open()) GTEST_SKIP() << "Xvfb is not installed";
-    pictures_ = home_.path() / "Pictures" / "Attelier";
-  }
-
-  std::unique_ptr<Program> open(std::vector<std::string> more = {}) {
-    more.insert(more.begin(), {"gui", "--width", "1400", "--height", "900"});
-    auto program = std::make_unique<Program>(home_.path(), more, "", std::map<std::string, std::string>{{"DISPLAY", screen_.display()}, {"LIBGL_ALWAYS_SOFTWARE", "1"}, {"OMP_NUM_THREADS", "1"}});
-    EXPECT_TRUE(screen_.focus("Attelier", kStart)) << program->finish().errors;
-    usleep(500'000);
-    return program;
-  }
-  void write_prompt(const std::string& text) const {
-    screen_.key("ctrl+l");
-    usleep(200'000);
-    screen_.key("ctrl+a");
-    screen_.type(text);
-    screen_.key("Escape");
-    usleep(200'000);
-  }
-  std::vector<fs::path> pictures() const {
-    std::vector<fs::path> files;
-    std::error_code error;
-    for (const auto& entry : fs::directory_iterator(pictures_, error))
-      if (entry.path().extension() == ".png" && entry.path().filename().string().find(".tmp-") == std::string::npos) files.push_back(entry.path());
-    std::sort(files.begin(), files.end());
-    return files;
-  }
-  bool wait_for_pictures(size_t count) const {
-    return wait_until(kJob, [&] { return pictures().size() >= count; });
-  }
-  static Json job_of(const fs::path& picture) { return Json::parse(read_png_texts(read_file(picture), picture.string()).at("attelier-job")); }
-  ProgramResult quit(Program& program) const {
-    screen_.key("ctrl+q");
-    return program.finish();
-  }
   /// Sets a small job: few steps keep the tests short.
-  void use_few_steps() const { home_.write("few.json", Json{{"job", 1}, {"method", "generate"}, {"params", {{"prompt", "a red house"}, {"steps", 2}, {"seed", 7}}}}.dump()); }
-
-  TemporaryFolder home_;
-  Screen screen_;
-  fs::path pictures_;
+  void use_few_steps() const { job("few.json", Json::object()); }
 };
 
 TEST_F(Desktop, APromptBecomesAPictureThatCarriesItsJob) {

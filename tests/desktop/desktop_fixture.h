@@ -1,0 +1,131 @@
+// The app in its window on a screen of its own, with hands on mouse and keyboard.
+#pragma once
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <array>
+#include <cstdlib>
+#include <filesystem>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "core/base/files.h"
+#include "core/media/image.h"
+#include "tests/desktop/screen.h"
+#include "tests/e2e/program.h"
+#include "tests/testing/temporary_folder.h"
+
+namespace attelier {
+
+class DesktopFixture : public testing::Test {
+ protected:
+  using Json = nlohmann::json;
+  static constexpr double kStart = 30, kJob = 120;  // seconds that nothing here may need even on a crowded machine
+  static constexpr int kWidth = 1400, kHeight = 900;
+
+  void SetUp() override {
+    if (!screen_.is_open()) GTEST_SKIP() << "Xvfb is not installed";
+    pictures_ = home_.path() / "Pictures" / "Attelier";
+  }
+
+  std::unique_ptr<Program> open(std::vector<std::string> more = {}) {
+    more.insert(more.begin(), {"gui", "--width", std::to_string(kWidth), "--height", std::to_string(kHeight)});
+    auto program = std::make_unique<Program>(home_.path(), more, "", std::map<std::string, std::string>{{"DISPLAY", screen_.display()}, {"LIBGL_ALWAYS_SOFTWARE", "1"}, {"OMP_NUM_THREADS", "1"}});
+    EXPECT_TRUE(screen_.focus("Attelier", kStart)) << program->finish().errors;
+    usleep(500'000);
+    return program;
+  }
+  void write_prompt(const std::string& text) const {
+    screen_.key("ctrl+l");
+    usleep(200'000);
+    screen_.key("ctrl+a");
+    screen_.type(text);
+    screen_.key("Escape");
+    usleep(200'000);
+  }
+  static std::vector<std::filesystem::path> pngs_in(const std::filesystem::path& folder, const std::string& start = "") {
+    std::vector<std::filesystem::path> files;
+    std::error_code error;
+    for (const auto& entry : std::filesystem::directory_iterator(folder, error)) {
+      const std::string name = entry.path().filename().string();
+      if (entry.path().extension() == ".png" && name.starts_with(start) && name.find(".tmp-") == std::string::npos) files.push_back(entry.path());
+    }
+    std::sort(files.begin(), files.end());
+    return files;
+  }
+  /// What jobs made, without pictures of the window.
+  std::vector<std::filesystem::path> pictures() const {
+    std::vector<std::filesystem::path> files = pngs_in(pictures_);
+    std::erase_if(files, [](const std::filesystem::path& file) { return file.filename().string().starts_with("window_"); });
+    return files;
+  }
+  bool wait_for_pictures(size_t count) const {
+    return wait_until(kJob, [&] { return pictures().size() >= count; });
+  }
+  /// The window as it is now, saved by the app itself (F12).
+  Image look() const {
+    const size_t before = pngs_in(pictures_, "window_").size();
+    screen_.key("F12");
+    EXPECT_TRUE(wait_until(kStart, [&] { return pngs_in(pictures_, "window_").size() > before; }));
+    return load_image(pictures_ / ("window_" + std::to_string(before) + ".png"));
+  }
+  /// The pointer away from the canvas, where it leaves traces.
+  Image look_at_canvas() const {
+    screen_.hand({"mousemove", "700", "880"});
+    usleep(150'000);
+    return look();
+  }
+  /// The newest autosave: what the form holds, some seconds later.
+  Json saved() const {
+    std::filesystem::path newest;
+    std::error_code error;
+    for (const auto& entry : std::filesystem::recursive_directory_iterator(home_.path() / "attelier" / "autosave", error)) {
+      const std::string name = entry.path().filename().string();
+      if (name.starts_with("document-") && entry.path().extension() == ".json" && name > newest.filename().string()) newest = entry.path();
+    }
+    if (newest.empty() || !std::filesystem::exists(newest, error)) return {};
+    return Json::parse(read_file(newest), nullptr, false);
+  }
+  /// Runs an action by the first words of its name.
+  void palette(const std::string& words) const {
+    screen_.key("ctrl+p");
+    usleep(250'000);
+    screen_.type(words);
+    usleep(150'000);
+    screen_.key("Return");
+    usleep(250'000);
+  }
+  static constexpr int kMiddleX = 740, kMiddleY = 370;  // of the canvas, and so of a picture that is fitted into it
+  static std::array<int, 3> pixel(const Image& image, int x, int y) {
+    const uint8_t* const p = image.pixels.data() + (y * image.width + x) * 3;
+    return {p[0], p[1], p[2]};
+  }
+  /// The largest difference of a channel.
+  static int difference(const Image& a, const Image& b, int x, int y) {
+    int far = 0;
+    for (size_t c = 0; c < 3; ++c) far = std::max(far, std::abs(pixel(a, x, y)[c] - pixel(b, x, y)[c]));
+    return far;
+  }
+  static Json job_of(const std::filesystem::path& picture) { return Json::parse(read_png_texts(read_file(picture), picture.string()).at("attelier-job")); }
+  ProgramResult quit(Program& program) const {
+    screen_.key("ctrl+q");
+    return program.finish();
+  }
+  /// A job file; few steps keep tests short.
+  std::string job(const std::string& name, const Json& params, const Json& inputs = Json::object()) const {
+    Json all = {{"prompt", "a red house"}, {"steps", 2}, {"seed", 7}};
+    all.update(params);
+    home_.write(name, Json{{"job", 1}, {"method", "generate"}, {"inputs", inputs}, {"params", all}}.dump());
+    return (home_.path() / name).string();
+  }
+  static std::string example(const std::string& name) { return std::string(ATTELIER_SOURCE_DIR) + "/assets/examples/" + name; }
+
+  TemporaryFolder home_;
+  Screen screen_;
+  std::filesystem::path pictures_;
+};
+
+}  // namespace attelier

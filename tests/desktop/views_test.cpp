@@ -1,0 +1,120 @@
+// Comparison, the queue, recovery, other sizes and other keyboards, in the real window.
+#include <csignal>
+#include <cstdlib>
+#include <set>
+
+#include "tests/desktop/desktop_fixture.h"
+
+namespace attelier {
+namespace {
+
+class Views : public DesktopFixture {
+ protected:
+  /// How many different reds there are around the middle of the canvas of a window of this size.
+  static size_t colours_in_the_middle(const Image& image) {
+    std::set<int> colours;
+    const auto x = static_cast<int>((380 + image.width - 300) / 2), y = static_cast<int>((58 + image.height - 218) / 2);
+    for (int dy = -60; dy < 60; dy += 4)
+      for (int dx = -60; dx < 60; dx += 4) colours.insert(pixel(image, x + dx, y + dy)[0]);
+    return colours.size();
+  }
+  std::string prompt_saved() const {
+    const Json json = saved();
+    return json.is_object() ? json["document"]["methods"]["generate"]["params"].value("prompt", "") : "";
+  }
+};
+
+TEST_F(Views, WipeAndDifferenceShowBothPictures) {
+  const auto program = open({job("one.json", {{"steps", 1}})});
+  screen_.key("ctrl+Return");
+  ASSERT_TRUE(wait_for_pictures(1));
+  usleep(1'200'000);
+  const Image b = look_at_canvas();
+  palette("compare later pictures");
+  screen_.key("r");
+  screen_.key("ctrl+Return");
+  ASSERT_TRUE(wait_for_pictures(2));
+  usleep(1'200'000);
+  const Image a = look_at_canvas();
+  screen_.key("v");
+  const Image wipe = look_at_canvas();
+  palette("compare difference");
+  const Image apart = look_at_canvas();
+  size_t differs = 0;
+  for (int y = kMiddleY - 200; y <= kMiddleY + 200; y += 8)
+    for (int x = kMiddleX - 200; x <= kMiddleX + 200; x += 8) {
+      if (std::abs(x - kMiddleX) < 8) continue;  // the wipe's line
+      EXPECT_EQ(pixel(wipe, x, y), pixel(x < kMiddleX ? a : b, x, y)) << x << " " << y;
+      std::array<int, 3> expected{};
+      for (size_t c = 0; c < 3; ++c) expected[c] = std::min(255, 4 * std::abs(pixel(a, x, y)[c] - pixel(b, x, y)[c]));
+      EXPECT_EQ(pixel(apart, x, y), expected) << x << " " << y;
+      differs += difference(a, b, x, y) > 8 ? 1 : 0;
+      if (HasFailure()) return;
+    }
+  EXPECT_GT(differs, 200u) << "two seeds, two pictures";
+  EXPECT_EQ(quit(*program).code, 0);
+}
+
+TEST_F(Views, OfFiveJobsOneIsCancelledAndFourAreMadeWhileTheWindowStaysQuick) {
+  const std::string times = (home_.path() / "frames.json").string();
+  const auto program = open({job("five.json", {{"steps", 6}}), "--frame-times", times});
+  for (int i = 0; i < 5; ++i) screen_.key("ctrl+Return");
+  usleep(400'000);
+  screen_.key("ctrl+period");
+  for (int i = 0; i < 40; ++i) screen_.hand({"mousemove", std::to_string(600 + 5 * i), std::to_string(300 + 2 * i)});
+  ASSERT_TRUE(wait_for_pictures(4));
+  usleep(2'000'000);
+  EXPECT_EQ(pictures().size(), 4u);
+  EXPECT_EQ(quit(*program).code, 0);
+  const Json frames = Json::parse(read_file(times))["while_a_job_runs"];
+  EXPECT_GT(frames["frames"], 20);
+  EXPECT_LT(frames["p95_ms"], 150) << frames.dump() << " a window that waited for a step would take longer";
+}
+
+TEST_F(Views, AfterAKillOneDialogOffersWhatWasInterrupted) {
+  {
+    const auto program = open({job("long.json", {{"steps", 60}}, {{"image", example("chelsea.png")}})});
+    screen_.key("ctrl+Return");
+    usleep(2'500'000);
+    program->send(SIGKILL);
+    program->finish();
+  }
+  {
+    const auto program = open();
+    const Image with = look();
+    screen_.key("ctrl+Return");  // goes to the dialog, not to the form
+    screen_.key("Escape");       // later
+    usleep(300'000);
+    EXPECT_GT(difference(with, look(), kWidth / 2, kHeight / 2), 0) << "the dialog is gone";
+    EXPECT_TRUE(pictures().empty());
+    EXPECT_EQ(quit(*program).code, 0);
+  }
+  const auto program = open();
+  usleep(300'000);
+  screen_.click(869, 453);  // the row's "Run again"
+  ASSERT_TRUE(wait_for_pictures(1));
+  EXPECT_EQ(job_of(pictures()[0])["params"]["steps"], 60);
+  EXPECT_EQ(quit(*program).code, 0);
+}
+
+TEST_F(Views, AFrenchKeyboardAndAnotherSizeOfTheWindow) {
+  if (std::system(("setxkbmap -display " + screen_.display() + " fr 2>/dev/null").c_str()) != 0) GTEST_SKIP() << "setxkbmap is not installed";
+  const auto program = open({job("few.json", Json::object()), example("chelsea.png")});
+  EXPECT_GT(colours_in_the_middle(look_at_canvas()), 40u) << "a picture was opened";
+  write_prompt("a green tree");
+  EXPECT_TRUE(wait_until(10, [&] { return prompt_saved() == "a green tree"; })) << prompt_saved();
+  // The letter Z lies where a US keyboard has its W.
+  screen_.key("ctrl+z");
+  EXPECT_TRUE(wait_until(10, [&] { return prompt_saved() == "a red house"; })) << prompt_saved();
+  const std::string window = screen_.hand({"search", "--onlyvisible", "--name", "^Attelier$"});
+  screen_.hand({"windowsize", "--sync", window.substr(0, window.find('\n')), "1100", "700"});
+  usleep(400'000);
+  const Image small = look();
+  EXPECT_EQ(small.width, 1100);
+  EXPECT_EQ(small.height, 700);
+  EXPECT_GT(colours_in_the_middle(small), 40u);
+  EXPECT_EQ(quit(*program).code, 0);
+}
+
+}  // namespace
+}  // namespace attelier

@@ -57,7 +57,7 @@ TEST_F(RgtWindows, EqualTheLoops) {
   for (const auto& [layout, rows, columns] : {Case{{2, 6, 6, false}, 12, 6}, Case{{2, 6, 6, true}, 12, 12}, Case{{6, 2, 6, true}, 13, 8}, Case{{2, 6, 6, true}, 7, 11},
                                               Case{{4, 4, 4, true}, 5, 4}, Case{{3, 9, 9, true}, 10, 19}, Case{{8, 2, 8, true}, 3, 2}, Case{{2, 6, 6, false}, 5, 3}}) {
     const at::Generator generator = make_generator(5);
-    const auto map = [&](int64_t width) { return at::randn({2, 2, rows, columns, width}, generator).to(at::kDouble); };
+    const auto map = [&, rows = rows, columns = columns](int64_t width) { return at::randn({2, 2, rows, columns, width}, generator).to(at::kDouble); };
     const at::Tensor q = map(3), k = map(3), v = map(3), table = at::randn({(2 * layout.height - 1) * (2 * layout.width - 1), 2}, generator).to(at::kDouble);
     const at::Tensor o = attend_windows(q, k, v, layout, [&, &layout = layout](int64_t h, int64_t w) { return bias_of(table, layout, h, w); });
     const at::Tensor expected = by_loops(q, k, v, layout, bias_of(table, layout, layout.height, layout.width));

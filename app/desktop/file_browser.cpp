@@ -195,9 +195,13 @@ void FileBrowser::draw(const Theme& theme) {
   ImGui::SameLine();
   draw_items(theme);
   ImGui::Dummy({0, theme.px(2)});
+  bool confirmed = false;  // by Enter
   if (request_.save) {
     ImGui::SetNextItemWidth(theme.px(380));
-    if (input_text("##name", name_, "Name", 0)) asks_ = false;
+    if (ImGui::IsWindowAppearing()) ImGui::SetKeyboardFocusHere();
+    const std::string before = name_;
+    confirmed = input_text("##name", name_, "Name", ImGuiInputTextFlags_EnterReturnsTrue);
+    if (name_ != before) asks_ = false;
     ImGui::SameLine();
   }
   if (asks_) {
@@ -211,7 +215,8 @@ void FileBrowser::draw(const Theme& theme) {
   const fs::path target = request_.save ? (name_.empty() ? fs::path() : folder_ / name_) : picked_;
   const bool is_folder = !request_.save && fs::is_directory(target, error);
   ImGui::BeginDisabled(target.empty());
-  if (primary_button(asks_ ? "Replace" : request_.save ? "Save" : is_folder && !request_.folders ? "Open folder" : "Choose", {theme.px(108), 0}, theme)) {
+  if (!ImGui::IsAnyItemActive() && ImGui::IsKeyPressed(ImGui::GetKeyIndex(ImGuiKey_Enter), false)) confirmed = true;
+  if (primary_button(asks_ ? "Replace" : request_.save ? "Save" : is_folder && !request_.folders ? "Open folder" : "Choose", {theme.px(108), 0}, theme) || (confirmed && !target.empty())) {
     if (is_folder && !request_.folders) enter(target);
     else choose(target);
   }

@@ -80,6 +80,7 @@ void DesktopApp::run() {
   while (!window_.wants_to_close() && !wants_to_quit_) {
     const double seconds = first ? 0 : wait_seconds();
     const bool something = window_.wait(seconds);
+    editor_.autosave_if_due();  // also of a window that draws nothing
     if (options_.is_stopped && options_.is_stopped()) break;
     const bool due = frames_until_screenshot >= 0 || toasts_.next_change(now()) <= 0 || ImGui::GetIO().WantTextInput;
     if (!something && !first && seconds >= kIdle && !due) continue;  // an idle window draws nothing
@@ -102,7 +103,6 @@ void DesktopApp::run() {
     }
     if (!options_.frame_times.empty()) frame_times_.add(seconds_since(began), !queue_.is_idle());
     if (options_.slow_frames > 0) std::this_thread::sleep_for(std::chrono::milliseconds(options_.slow_frames));
-    editor_.autosave_if_due();
     if (frames_until_screenshot > 0 && awaited_.empty() && !loader_.is_busy() && queue_.is_idle() && --frames_until_screenshot == 0) window_.request_screenshot();
     if (const auto picture = window_.take_screenshot()) {
       if (options_.screenshot.empty()) save_window_picture(*picture);

@@ -63,8 +63,11 @@ TEST_F(MaskDesktop, APaintedStrokeIsInpaintedAndTheRestIsKept) {
   ASSERT_TRUE(wait_for_pictures(1));
   const Json job = job_of(pictures()[0]);
   ASSERT_TRUE(job["inputs"].contains("mask")) << job.dump();
-  const fs::path mask_file = job["inputs"]["mask"].is_array() ? job["inputs"]["mask"][0].get<std::string>() : job["inputs"]["mask"].get<std::string>();
-  EXPECT_EQ(mask_file.filename().string(), "mask-" + sha256(read_file(mask_file)).substr(0, 16) + ".png") << "named by its contents, so that it stays what it is";
+  const Json named = job["inputs"]["mask"].is_array() ? job["inputs"]["mask"][0] : job["inputs"]["mask"];
+  const fs::path mask_file = home_.path() / "attelier" / "masks" / named["file"].get<std::string>();
+  const std::string hash = sha256(read_file(mask_file));
+  EXPECT_EQ(named["sha256"], hash);
+  EXPECT_EQ(named["file"], "mask-" + hash.substr(0, 16) + ".png") << "named by its contents, so that it stays what it is";
   const Image result = load_image(pictures()[0]), original = resize_lanczos(to_rgb(load_image(photograph)), result.width, result.height);
   const Image mask = to_image(binary_mask(to_tensor(resize_lanczos(load_image(mask_file), result.width, result.height))));
   int64_t inside = 0, changed = 0, outside_changed = 0;
@@ -94,7 +97,7 @@ TEST_F(MaskDesktop, ToolsShapeTheMaskAndItIsThereAgainAfterAKill) {
     EXPECT_TRUE(mask_becomes([](const Mask& mask) { return std::abs(share(mask) - 0.75) < 0.02; }));
     screen_.key("Delete");
     EXPECT_TRUE(mask_becomes([](const Mask& mask) { return share(mask) == 0; }));
-    // A ring that is closed with the lasso's key, filled, and erased from with the right button.
+    // A square with the lasso, and a hole in it with the brush's right button.
     screen_.key("l");
     screen_.hand({"mousemove", std::to_string(kMiddleX - 100), std::to_string(kMiddleY - 100), "mousedown", "1"});
     for (const auto& [x, y] : {std::pair{100, -100}, {100, 100}, {-100, 100}}) screen_.hand({"mousemove", std::to_string(kMiddleX + x), std::to_string(kMiddleY + y)});
@@ -130,7 +133,7 @@ TEST_F(MaskDesktop, NoKeyAndNoSampleIsLostInSlowFrames) {
   double scale = 0;
   EXPECT_TRUE(mask_becomes([&](const Mask& mask) {
     if (mask.width() == 0 || share(mask) < 0.05) return false;
-    // How large the circle is on the picture says its topmost painted row and its lowest one.
+    // How large the circle is on the picture says its outermost painted column.
     const double middle = static_cast<double>(mask.width()) / 2;
     int64_t right = mask.width() - 1;
     while (right > 0 && mask.at(right, mask.height() / 2) < 128) --right;
@@ -142,7 +145,7 @@ TEST_F(MaskDesktop, NoKeyAndNoSampleIsLostInSlowFrames) {
     }
     return true;
   })) << scale;
-  // Twenty presses of a key at once: each does its work. Softer and harder brushes leave nothing behind, larger ones show in what the next stroke is.
+  // Eleven presses at once: each does its work and is a step of its own.
   std::vector<std::string> presses = {"key", "--delay", "1"};
   for (int i = 0; i < 10; ++i) presses.insert(presses.end(), {"ctrl+i"});
   presses.insert(presses.end(), {"Delete"});

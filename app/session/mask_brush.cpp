@@ -148,8 +148,16 @@ void fill_area(Mask& mask, MaskPoint point, MaskInk ink) {
   const auto x = static_cast<int64_t>(std::floor(point.x)), y = static_cast<int64_t>(std::floor(point.y));
   if (x < 0 || y < 0 || x >= mask.width() || y >= mask.height()) return;
   Image picture = mask.to_image();
-  cv::Mat sides = view(picture) >= 128, filled = cv::Mat::zeros(sides.rows + 2, sides.cols + 2, CV_8U);  // one pixel around it, as floodFill wants
-  cv::floodFill(sides, filled, {static_cast<int>(x), static_cast<int>(y)}, {}, nullptr, {}, {}, 4 | cv::FLOODFILL_MASK_ONLY | (255 << 8));
+  const cv::Mat values = view(picture);
+  const auto flooded = [&](cv::Mat sides) {
+    cv::Mat filled = cv::Mat::zeros(sides.rows + 2, sides.cols + 2, CV_8U);  // one pixel around it, as floodFill wants
+    cv::floodFill(sides, filled, {static_cast<int>(x), static_cast<int>(y)}, {}, nullptr, {}, {}, 4 | cv::FLOODFILL_MASK_ONLY | (255 << 8));
+    return filled;
+  };
+  const cv::Mat area = flooded(values >= 128)(cv::Rect(1, 1, values.cols, values.rows));
+  // The soft rim of what encloses the area goes with it, or a seam would stay.
+  const cv::Mat rim = ink == MaskInk::kPaint ? (values >= 128) & (values < 255) : (values < 128) & (values > 0);
+  const cv::Mat filled = flooded(area | rim);
   for_runs(mask, {0, 0, mask.width(), mask.height()}, [&](uint8_t* pixels, int64_t left, int64_t row, int64_t count) {
     const uint8_t* const hit = filled.ptr(static_cast<int>(row + 1)) + left + 1;
     for (int64_t i = 0; i < count; ++i)

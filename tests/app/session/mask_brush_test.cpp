@@ -120,7 +120,7 @@ TEST(MaskBrush, AClosedRingIsFilledAndEmptied) {
   Mask mask = stroked(Mask(600, 600), {.radius = 8, .hardness = 0.5}, ring);
   fill_area(mask, {300, 300}, MaskInk::kPaint);
   EXPECT_EQ(mask.at(300, 300), 255);
-  EXPECT_EQ(mask.at(300 + 140, 300), 255) << "up to the ring, soft edge and all";
+  for (int64_t x = 300; x < 450; ++x) ASSERT_EQ(mask.at(x, 300), 255) << x << ": no seam at the ring's soft edge";
   EXPECT_EQ(mask.at(5, 5), 0);
   EXPECT_NEAR(static_cast<double>(painted(mask)), 156.0 * 156 * 3.14159, 2500);
   fill_area(mask, {300, 300}, MaskInk::kErase);

@@ -185,7 +185,7 @@ AttentionEdit parse_attention_edit(const std::string& text, const std::string& p
 
 std::string to_string(const AttentionEdit& edit) {
   std::string text = fmt::format("{}={}", edit.phrase.empty() ? "*" : edit.phrase, edit.gain);
-  if (edit.last_step != std::numeric_limits<int64_t>::max()) text += fmt::format(" steps:{}-{}", edit.first_step, edit.last_step);
+  if (edit.first_step != 0 || edit.last_step != std::numeric_limits<int64_t>::max()) text += fmt::format(" steps:{}-{}", edit.first_step, edit.last_step);
   if (!edit.heads.empty()) text += fmt::format(" heads:{}", fmt::join(edit.heads, "+"));
   if (edit.site != "*") text += " site:" + edit.site;
   if (edit.within) text += fmt::format(" within:{}", fmt::join(*edit.within, "/"));

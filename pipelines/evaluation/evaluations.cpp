@@ -2,10 +2,10 @@
 
 namespace attelier {
 
-extern const Evaluation kStyleEvaluation, kGenerateEvaluation, kControlNetEvaluation, kJudgeEvaluation;
+extern const Evaluation kStyleEvaluation, kGenerateEvaluation, kAttentionEvaluation, kControlNetEvaluation, kJudgeEvaluation;
 
 const std::vector<const Evaluation*>& evaluations() {
-  static const std::vector<const Evaluation*> all = {&kStyleEvaluation, &kGenerateEvaluation, &kControlNetEvaluation, &kJudgeEvaluation};
+  static const std::vector<const Evaluation*> all = {&kStyleEvaluation, &kGenerateEvaluation, &kAttentionEvaluation, &kControlNetEvaluation, &kJudgeEvaluation};
   return all;
 }
 

@@ -120,6 +120,15 @@ TEST(Evaluations, GenerateOnATinyModel) {
   EXPECT_TRUE(measure_of(result, "place").is_share);
 }
 
+TEST(Evaluations, AttentionOnATinyModel) {
+  const EvaluationResult result = find_evaluation("attention")->run(request(WorldName::kSmall), {});
+  expect_whole(result, 2);
+  const Measure& changed = measure_of(result, "changed");
+  EXPECT_TRUE(std::isnan(changed.values[0][0]));
+  for (size_t arm = 1; arm < result.arms.size(); ++arm) EXPECT_GT(changed.values[arm][0], 0) << result.arms[arm].name;
+  EXPECT_FALSE(std::isnan(measure_of(result, "objects").values[1][0]));
+}
+
 TEST(Evaluations, JudgeOnATinyModel) {
   const EvaluationResult result = find_evaluation("judge")->run(request(WorldName::kSmall), {});
   expect_whole(result, 2);

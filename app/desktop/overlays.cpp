@@ -140,7 +140,7 @@ void draw_help(const Actions& actions, const Theme& theme, bool& open) {
         ImGui::PopFont();
       }
     }
-    wrapped(theme.palette().faint, "Mouse: wheel zooms under the pointer, drag or middle drag pans. Shortcuts may be changed in desktop.json of the configuration folder.");
+    wrapped(theme.palette().faint, "Mouse: wheel zooms under the pointer, drag or middle drag pans; while a mask is painted, hold Space to pan. Pens paint without pressure, which the window system's library does not report. Shortcuts may be changed in desktop.json of the configuration folder.");
   }
   ImGui::PopStyleColor();
 }

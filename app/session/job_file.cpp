@@ -34,7 +34,7 @@ std::string find_by_hash(const Json& entry, const fs::path& folder, const std::s
   const std::string file = fs::path(member("file")).filename().string(), hash = member("sha256");
   if (file.empty()) fail(ExitCode::kBadInput, "{}: /inputs holds {}; expected a file name or {{\"file\": NAME, \"sha256\": HASH}}", name, dump(entry));
   bool other = false;
-  for (const fs::path& place : {folder, fs::path("."), assets_folder() / "examples"}) {
+  for (const fs::path& place : {folder, fs::path("."), state_folder() / "masks" /* painted in the window */, assets_folder() / "examples"}) {
     std::error_code error;
     if (!fs::is_regular_file(place / file, error)) continue;
     if (hash.empty() || sha256_file(place / file) == hash) return (place / file).lexically_normal().string();

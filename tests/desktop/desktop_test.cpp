@@ -1,7 +1,6 @@
 // The real window on a screen without a monitor, driven by real key presses and clicks.
 #include <gtest/gtest.h>
 
-#include <csignal>
 #include <fstream>
 #include <iterator>
 #include <set>
@@ -63,22 +62,6 @@ TEST_F(Desktop, APictureOfOursRestoresItsJobAndRepeatsItsPixels) {
   screen_.key("ctrl+Return");
   ASSERT_TRUE(wait_for_pictures(2));
   EXPECT_EQ(load_image(pictures()[0]).pixels, load_image(pictures()[1]).pixels);
-  EXPECT_EQ(quit(*program).code, 0);
-}
-
-TEST_F(Desktop, AfterAKillTheJobIsOfferedAgainAndDoesNotRunByItself) {
-  home_.write("long.json", Json{{"job", 1}, {"method", "generate"}, {"params", {{"prompt", "a red house"}, {"steps", 500}}}}.dump());
-  {
-    const auto program = open({(home_.path() / "long.json").string()});
-    screen_.key("ctrl+Return");
-    usleep(3'000'000);
-    program->send(SIGKILL);
-    program->finish();
-  }
-  const auto program = open();
-  usleep(2'000'000);
-  EXPECT_TRUE(pictures().empty());
-  EXPECT_TRUE(program->running());
   EXPECT_EQ(quit(*program).code, 0);
 }
 

@@ -27,6 +27,8 @@ std::shared_ptr<EditProgram> make_edit_program(const Json& texts, const Tokenize
         fail(ExitCode::kBadInput, "{}: \"{}\" is not in the prompt; its words are: {}", pointer, edit.phrase, words.empty() ? "none" : fmt::format("{}", fmt::join(words, " ")));
       }
     }
+    if (prompt.ids.size() > 1 && edit.acts_in_text())
+      fail(ExitCode::kBadInput, "{}: \"{}\" acts in the text encoder, which reads this long prompt in {} parts; shorten the prompt, or leave site: away", pointer, edit.text, prompt.ids.size());
     edits.push_back(std::move(edit));
   }
   return edits.empty() ? nullptr : std::make_shared<EditProgram>(std::move(edits));

@@ -16,6 +16,7 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr const char* kSettingsFile = "desktop.json";
+constexpr int64_t kPixelsPerLatent = 8;  // of every Stable Diffusion autoencoder
 
 bool is_picture(const fs::path& file) {
   std::string extension = file.extension().string();
@@ -212,8 +213,8 @@ void DesktopApp::stop_job() {
 void DesktopApp::take_previews() {
   if (auto preview = queue_.take_preview()) {
     followed_ = preview->id;
-    // A preview is as small as the latent; it is shown as large as the result will be.
-    preview_ = make_picture(std::move(preview->image), fmt::format("preview, step {}", preview->step + 1));
+    // A preview is as small as the latent; it is shown as large as the result will be, so that the view stays where it is.
+    preview_ = make_picture(resize_lanczos(preview->image, preview->image.width * kPixelsPerLatent, preview->image.height * kPixelsPerLatent), fmt::format("preview, step {}", preview->step + 1));
     if (followed_ == inspector_.job()) inspector_.refresh();
   }
   if (followed_ == 0) return;

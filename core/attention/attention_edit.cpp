@@ -16,6 +16,7 @@ namespace {
 using kernels::AttentionControl;
 
 constexpr double kLargestGain = 100;
+constexpr std::string_view kTextEncoder = "text_encoder";
 
 template <typename Number>
 std::optional<Number> read(std::string_view text) {
@@ -174,12 +175,16 @@ bool applies(const AttentionEdit& edit, const AttentionCall& call) {
   const bool has_words = !edit.phrase.empty();
   const AttentionKind kind = call.site.kind;
   if (call.step < edit.first_step || call.step > edit.last_step || !matches(edit.site, call.site)) return false;
-  if (has_words ? kind != AttentionKind::kCross : kind != AttentionKind::kCross && kind != AttentionKind::kSelf) return false;
+  if (kind == AttentionKind::kText) {
+    if (!has_words || !edit.acts_in_text()) return false;
+  } else if (has_words ? kind != AttentionKind::kCross : kind != AttentionKind::kCross && kind != AttentionKind::kSelf) return false;
   if (edit.within && (call.grid_height == 0 || (!has_words && kind != AttentionKind::kSelf))) return false;
   return edit.heads.empty() || std::any_of(edit.heads.begin(), edit.heads.end(), [&](int64_t head) { return head < call.q.size(1); });
 }
 
 }  // namespace
+
+bool AttentionEdit::acts_in_text() const { return site.starts_with(kTextEncoder); }
 
 AttentionEdit parse_attention_edit(const std::string& text, const std::string& pointer) { return EditReader(text, pointer)(); }
 
@@ -211,6 +216,10 @@ std::optional<AttentionControl> EditProgram::control(const AttentionCall& call) 
     }
   }
   if (!gains.defined() && !bias.defined() && placed.empty()) return std::nullopt;
+  if (call.site.kind == AttentionKind::kText) {
+    control.sources.emplace_back().key_bias = gains.tensor().log();
+    return control;
+  }
   kernels::Source everywhere;
   everywhere.key_gain = gains.tensor();
   everywhere.key_bias = bias;

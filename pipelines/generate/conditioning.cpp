@@ -20,14 +20,15 @@ struct Prompts {
   PromptEmbedding positive, negative;
 };
 
-Prompts encode_prompts(const MethodJob& job, const GenerateSettings& s, bool guided, const Context& context) {
+Prompts encode_prompts(const MethodJob& job, const GenerateSettings& s, bool guided, const Context& context, AttentionProgram* program) {
   DiffusionModel& model = *job.model;
-  ForwardContext forward;
-  forward.stop = context.stop;
+  ForwardContext forward, edited;
+  forward.stop = edited.stop = context.stop;
+  edited.program = program;
   Prompts prompts{{reference(job, "prompt_embeds", context), reference(job, "pooled_prompt_embeds", context), {}},
                   {reference(job, "negative_prompt_embeds", context), reference(job, "negative_pooled_prompt_embeds", context), {}}};
   PromptOptions options{s.clip_skip, s.prompt_weights, s.long_prompt, 1, s.second_prompt};
-  const auto encode_positive = [&] { prompts.positive = model.encode_prompt(s.prompt, options, forward); };
+  const auto encode_positive = [&] { prompts.positive = model.encode_prompt(s.prompt, options, edited); };
   const bool given = prompts.positive.embeds.defined();
   if (!given) encode_positive();
   if (!prompts.positive.cut.empty()) context.warn("the prompt is longer than the text encoder reads; left out: \"{}\" (--long-prompt keeps it)", prompts.positive.cut);
@@ -111,14 +112,14 @@ std::vector<ControlNetGuide> AddOns::guides(const GenerateSettings& s, const std
   return guides;
 }
 
-Conditioning make_conditioning(const MethodJob& job, const GenerateSettings& s, const Context& context) {
+Conditioning make_conditioning(const MethodJob& job, const GenerateSettings& s, const Context& context, AttentionProgram* program) {
   const UNetConfig& unet = job.model->unet().config();
   Conditioning conditioning;
   conditioning.guidance = s.guidance;
   conditioning.rescale = s.rescale;
   conditioning.embedded_guidance = unet.time_condition_dim > 0;
   const bool guided = conditioning.guided();
-  const Prompts prompts = encode_prompts(job, s, guided, context);
+  const Prompts prompts = encode_prompts(job, s, guided, context, program);
   check_embeds(prompts.positive.embeds, "prompt_embeds", unet.cross_attention_dim);
   if (guided) {
     check_embeds(prompts.negative.embeds, "negative_prompt_embeds", unet.cross_attention_dim);

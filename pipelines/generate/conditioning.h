@@ -31,8 +31,9 @@ class AddOns {
   std::vector<std::unique_ptr<ControlNet>> nets_;
 };
 
-/// The conditioning of one picture: one row, or [unconditional, conditional]. Warns of text that did not fit.
-Conditioning make_conditioning(const MethodJob& job, const GenerateSettings& settings, const Context& context);
+/// The conditioning of one picture: one row, or [unconditional, conditional]. Warns of text that did not fit. `program` acts in the text encoders while
+/// they read the prompt; null for none.
+Conditioning make_conditioning(const MethodJob& job, const GenerateSettings& settings, const Context& context, AttentionProgram* program = nullptr);
 
 /// The same for `pictures` of one prompt: [unconditional x B, conditional x B].
 Conditioning repeat(const Conditioning& one, int64_t pictures);

@@ -120,7 +120,7 @@ void run(const MethodJob& job, const Context& context, const OutputSink& sink) {
   const GeneratePictures pictures = read_generate_pictures(job, s);
   const AddOns add_ons(job, s, context);
   const std::shared_ptr<EditProgram> edits = read_edits(job, s);
-  const Conditioning conditioning = make_conditioning(job, s, context);
+  const Conditioning conditioning = make_conditioning(job, s, context, edits.get());
   ForwardContext forward;
   forward.stop = context.stop;
   std::optional<LatentPreview> preview;

@@ -50,6 +50,7 @@ TEST(Generate, AttentionEditsActAndThoseOfGainOneDoNot) {
   EXPECT_TRUE(at::equal(edited({"red house=1", "*=1 within:0/0/0.5/0.5"}), plain));
   for (const char* text : {"house=0", "red house=5", "house=0 steps:1-2", "sea=5 within:0/0/0.5/0.5", "*=0 heads:0", "*=0.1 within:0.2/0.2/0.6/0.6"})
     EXPECT_GT(relative_difference(edited({text}), plain), 1e-6) << text;
+  EXPECT_GT(relative_difference(edited({"house=0 site:text_encoder*:*"}), plain), 1e-6) << "the other words do not hear it";
   EXPECT_TRUE(at::equal(edited({"house=0 steps:9"}), plain)) << "there is no step 9 of 4";
   EXPECT_EQ(generate({{"attention", {"house=0 steps:9", "house=2 site:nowhere"}}}).warnings.size(), 2U);
 }

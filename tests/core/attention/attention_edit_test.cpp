@@ -142,6 +142,26 @@ TEST(AttentionEdits, AWordWithinAPlaceActsOnItsQueriesByTheShareThatLiesWithin) 
   Scene::expect_near(scene.cross({edit("tree=4 within:0/0/0.375/0.5", {2})}), at::matmul(p, scene.v.to(at::kDouble)));
 }
 
+TEST(AttentionEdits, InTheTextEncoderOthersDoNotHearAWord) {
+  at::manual_seed(9);
+  const Scene scene;
+  const auto text = [&](const std::string& line) {
+    EditProgram program({edit(line, {2})});
+    AttentionSite site = Scene::site(AttentionKind::kText);
+    site.model = "text_encoder_2";
+    ForwardContext context;
+    context.program = &program;
+    return attelier::attend(site, scene.q, scene.self_k, scene.self_v, context, 0, 0, true);
+  };
+  const at::Tensor plain = kernels::plain_attention(scene.q, scene.self_k, scene.self_v, std::nullopt, true);
+  EXPECT_TRUE(at::equal(text("tree=0"), plain)) << "only where the site names the text encoder";
+  EXPECT_TRUE(at::equal(text("tree=0 site:text_encoder:*"), plain)) << "that one is another encoder";
+  at::Tensor p = scene.weights(scene.self_k).tril();
+  p.select(3, 2).mul_(0.25);
+  p = p / p.sum(3, true);
+  Scene::expect_near(text("tree=0.25 site:text_encoder*:*"), at::matmul(p, scene.self_v.to(at::kDouble)));
+}
+
 TEST(AttentionEdits, AtMostThreeWordsWithinPlaces) {
   at::manual_seed(7);
   const Scene scene;

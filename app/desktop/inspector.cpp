@@ -240,7 +240,7 @@ void Inspector::draw_scale(const Theme& theme) {
   ImGui::Checkbox("Show the map", &shown_);
 }
 
-std::string Inspector::edit_text() const {
+std::vector<std::string> Inspector::edit_texts() const {
   AttentionEdit edit;
   if (kind_ == MapKind::kWords && !chosen_.empty()) {
     for (const size_t word : chosen_) edit.phrase += (edit.phrase.empty() ? "" : " ") + words_[word].text;
@@ -258,7 +258,15 @@ std::string Inspector::edit_text() const {
     edit.within = *box_;
     for (double& share : *edit.within) share = std::round(share * 1000) / 1000;
   }
-  return to_string(edit);
+  std::vector<std::string> texts = {to_string(edit)};
+  if (other_words_ && !edit.phrase.empty() && !edit.within && edit.site == "*") {
+    AttentionEdit text;
+    text.phrase = edit.phrase;
+    text.gain = edit.gain;
+    text.site = "text_encoder*:*";
+    texts.push_back(to_string(text));
+  }
+  return texts;
 }
 
 void Inspector::draw_edits(const Theme& theme, const InspectorActions& actions) {
@@ -291,17 +299,22 @@ void Inspector::draw_edits(const Theme& theme, const InspectorActions& actions) 
   ImGui::Checkbox(head_ >= 0 ? "This head" : "This layer", &limits_head_);
   ImGui::EndDisabled();
   tooltip("Only in the layer (and head) chosen above");
+  ImGui::BeginDisabled(!has_words || box_ || limits_head_);
+  ImGui::Checkbox("Other words too", &other_words_);
+  ImGui::EndDisabled();
+  tooltip("The other words of the prompt hear the word as much or as little (in the text encoder); without this they carry it into the picture.");
+  ImGui::SameLine();
   if (ImGui::Checkbox("Some steps", &limits_steps_) && limits_steps_) edit_steps_ = {0, std::max(0, static_cast<int>(actions.steps()) - 1)};
   if (limits_steps_) {
-    ImGui::SameLine();
     ImGui::SetNextItemWidth(-FLT_MIN);
     ImGui::DragIntRange2("##steps", &edit_steps_[0], &edit_steps_[1], 0.1f, 0, std::max(0, static_cast<int>(actions.steps()) - 1), "from %d", "to %d", ImGuiSliderFlags_AlwaysClamp);
   }
   Json changed = edits;
   ImGui::BeginDisabled(subject.empty());
-  if (ImGui::Button("Add this edit", {-FLT_MIN, 0})) changed.push_back(edit_text());
+  if (ImGui::Button("Add this edit", {-FLT_MIN, 0}))
+    for (const std::string& text : edit_texts()) changed.push_back(text);
   ImGui::EndDisabled();
-  if (!subject.empty()) tooltip(edit_text());
+  if (!subject.empty()) tooltip(fmt::format("{}", fmt::join(edit_texts(), "\n")));
   for (size_t i = 0; i < edits.size(); ++i) {
     ImGui::PushID(static_cast<int>(i));
     if (ImGui::SmallButton("x")) changed.erase(i);

@@ -56,7 +56,8 @@ class Inspector {
   void draw_edits(const Theme& theme, const InspectorActions& actions);
   void draw_export(const InspectorActions& actions, const Image* picture);
   HeatRange range() const;
-  std::string edit_text() const;
+  /// What "Add this edit" adds to the job's list.
+  std::vector<std::string> edit_texts() const;
 
   MapWorker worker_;
   std::shared_ptr<AttentionWatch> watch_;
@@ -84,7 +85,7 @@ class Inspector {
 
   float gain_ = 0;
   std::array<int, 2> edit_steps_{0, 0};
-  bool limits_steps_ = false, limits_head_ = false, marks_ = false;
+  bool limits_steps_ = false, limits_head_ = false, marks_ = false, other_words_ = true;
   std::optional<std::array<double, 4>> box_;      // left, top, right, bottom, in shares
   std::optional<std::array<double, 2>> box_from_;
 };

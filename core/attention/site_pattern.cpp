@@ -5,16 +5,24 @@
 namespace attelier {
 namespace {
 
-/// `*` stands for any text, also for none.
+/// `*` stands for any text, also for none. In the product of the lengths: only the last star met is ever tried anew.
 bool text_matches(std::string_view pattern, std::string_view text) {
-  const size_t star = pattern.find('*');
-  if (star == std::string_view::npos) return pattern == text;
-  if (!text.starts_with(pattern.substr(0, star))) return false;
-  text.remove_prefix(star);
-  pattern.remove_prefix(star + 1);
-  for (size_t skipped = 0; skipped <= text.size(); ++skipped)
-    if (text_matches(pattern, text.substr(skipped))) return true;
-  return false;
+  size_t p = 0, t = 0, star = std::string_view::npos, tried = 0;
+  while (t < text.size()) {
+    if (p < pattern.size() && pattern[p] == '*') {
+      star = p++;
+      tried = t;
+    } else if (p < pattern.size() && pattern[p] == text[t]) {
+      ++p;
+      ++t;
+    } else if (star != std::string_view::npos) {
+      p = star + 1;
+      t = ++tried;
+    } else {
+      return false;
+    }
+  }
+  return pattern.find_first_not_of('*', p) == std::string_view::npos;
 }
 
 }  // namespace

@@ -83,9 +83,9 @@ std::vector<InputEvent> InputQueue::next_frame() {
   while (!events_.empty()) {
     const InputEvent& next = events_.front();
     const bool is_control = next.kind == InputEvent::Kind::kKey || next.kind == InputEvent::Kind::kButton;
+    // A pointer that moves on after a click would take the click with it; a key that follows one would run its action before the frame has seen the click.
+    if ((next.kind == InputEvent::Kind::kMotion || next.kind == InputEvent::Kind::kKey) && std::any_of(touched.begin(), touched.end(), [](const auto& one) { return one.first == InputEvent::Kind::kButton; })) break;
     if (is_control && !touched.insert({next.kind, next.code}).second) break;
-    // A pointer that moves on after a click would take the click with it.
-    if (next.kind == InputEvent::Kind::kMotion && std::any_of(touched.begin(), touched.end(), [](const auto& one) { return one.first == InputEvent::Kind::kButton; })) break;
     frame.push_back(std::move(events_.front()));
     events_.pop_front();
   }

@@ -44,6 +44,20 @@ TEST(InputQueue, DifferentKeysShareAFrameAndKeepTheirOrder) {
   EXPECT_TRUE(queue.next_frame().empty());
 }
 
+TEST(InputQueue, AKeyAfterAButtonWaitsForTheNextFrame) {
+  InputQueue queue;
+  queue.push(key(GLFW_KEY_L, Action::kPress));
+  queue.push(button(Action::kPress));
+  queue.push(motion(5));
+  queue.push(button(Action::kRelease));
+  queue.push(key(GLFW_KEY_B, Action::kPress));
+  EXPECT_EQ(queue.next_frame().size(), 2u) << "the key before the click";
+  EXPECT_EQ(queue.next_frame().size(), 2u) << "the motion, and where it ended";
+  const auto rest = queue.next_frame();
+  ASSERT_EQ(rest.size(), 1u) << "an action that the click must not know of yet";
+  EXPECT_EQ(rest[0].key, "b");
+}
+
 TEST(InputQueue, RepeatsThatWaitBecomeOne) {
   InputQueue queue;
   queue.push(key(GLFW_KEY_DOWN, Action::kPress));

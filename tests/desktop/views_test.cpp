@@ -57,9 +57,9 @@ TEST_F(Views, WipeAndDifferenceShowBothPictures) {
 
 TEST_F(Views, OfFiveJobsOneIsCancelledAndFourAreMadeWhileTheWindowStaysQuick) {
   const std::string times = (home_.path() / "frames.json").string();
-  const auto program = open({job("five.json", {{"steps", 6}}), "--frame-times", times});
+  const auto program = open({job("five.json", {{"steps", 60}}), "--frame-times", times});
   for (int i = 0; i < 5; ++i) screen_.key("ctrl+Return");
-  usleep(400'000);
+  usleep(800'000);  // the first job runs by now, and none is done before it
   screen_.key("ctrl+period");
   for (int i = 0; i < 40; ++i) screen_.hand({"mousemove", std::to_string(600 + 5 * i), std::to_string(300 + 2 * i)});
   ASSERT_TRUE(wait_for_pictures(4));

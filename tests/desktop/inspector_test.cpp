@@ -39,7 +39,7 @@ TEST_F(InspectorTest, AWordIsSeenMutedAndTheSameSeedRunBeside) {
   const auto program = open({job("j.json", {{"steps", 4}})});
   screen_.key("ctrl+k");
   ASSERT_TRUE(wait_for_pictures(1));
-  usleep(1'500'000);
+  usleep(3'000'000);  // the map is computed beside the window
   const Image house = look_at_canvas();
   // The map lies over the picture.
   const Image picture = load_image(pictures()[0]);

@@ -82,20 +82,14 @@ inline void from_floats(const float* in, Element element, int64_t n, void* out) 
 }
 
 /// [count <= kLanes rows][words] -> [words][lane] with `stride` words between the outputs of neighbouring words; lanes beyond count become 0.
-inline void rows_to_lanes(const Word* const* rows, int64_t count, int64_t words, Word* out, int64_t stride) {
+/// read(i, w) gives words w .. w + kLanes - 1 of row i, zeros past its end.
+template <typename Read>
+ATTELIER_INLINE void rows_to_lanes(const Read& read, int64_t count, int64_t words, Word* out, int64_t stride) {
   for (int64_t w = 0; w < words; w += kLanes) {
-    const int64_t width = smaller(kLanes, words - w);
     Vector block[kLanes];
-    if (width == kLanes) {
-      for (int i = 0; i < kLanes; ++i) block[i] = i < count ? load(rows[i] + w) : Vector{};
-    } else {
-      for (int i = 0; i < kLanes; ++i) {
-        block[i] = Vector{};
-        if (i < count) std::memcpy(&block[i], rows[i] + w, static_cast<size_t>(width) * 4);
-      }
-    }
+    for (int i = 0; i < kLanes; ++i) block[i] = i < count ? read(i, w) : Vector{};
     transpose(block);
-    if (width == kLanes) {
+    if (const int64_t width = words - w; width >= kLanes) {
 #pragma GCC unroll 16
       for (int i = 0; i < kLanes; ++i) store(out + (w + i) * stride, block[i]);
     } else {

@@ -82,12 +82,13 @@ inline void coefficients_of_sources(const Call& c, const Strip& strip, Coefficie
 inline void write_lse(const Call& c, const Strip& strip) {
   float* const lse = c.lse + (strip.b * c.heads + strip.h) * c.rows + strip.first;
   const int segments = segment_count(c);
-  for (int64_t i = 0; i < strip.rows; ++i) {
-    float top = -kInfinity, sum = 0;
-    for (int s = 0; s < segments; ++s) top = strip.highest[s * kStrip + i] > top ? strip.highest[s * kStrip + i] : top;
-    for (int s = 0; s < segments; ++s)
-      if (strip.highest[s * kStrip + i] != -kInfinity) sum += strip.sum[s * kStrip + i] * std::exp(strip.highest[s * kStrip + i] - top);
-    lse[i] = top == -kInfinity ? -kInfinity : top + std::log(sum);
+  for (int64_t i = 0; i < strip.rows; i += kLanes) {
+    Vector top = splat(-kInfinity), sum = {};
+    for (int s = 0; s < segments; ++s) top = maximum(top, load(strip.highest + s * kStrip + i));
+    const Vector finite = top == -kInfinity ? Vector{} : top;  // -inf - -inf is NaN
+    for (int s = 0; s < segments; ++s) sum += load(strip.sum + s * kStrip + i) * exp_of_nonpositive(load(strip.highest + s * kStrip + i) - finite);
+    const Vector value = top == -kInfinity ? top : top + log_of_positive(sum);
+    Lanes<Float32>{smaller(kLanes, strip.rows - i)}.store_at(lse + i, value);
   }
 }
 

@@ -161,8 +161,8 @@ inline void prepare(const Call& c, KeyTile& tile, Word* k_words, Word* v_words) 
   // Rows of one head lie apart, which the processor does not foresee.
   const int64_t k_bytes = c.depth * element_size(c.element), v_bytes = c.value_depth * element_size(c.element);
   for (int64_t n = 0; n < tile.count; ++n) {
-    for (int64_t i = 0; i < k_bytes; i += 64) __builtin_prefetch(reinterpret_cast<const char*>(tile.k[n]) + i, 0, 2);
-    for (int64_t i = 0; i < v_bytes; i += 64) __builtin_prefetch(reinterpret_cast<const char*>(tile.v[n]) + i, 0, 2);
+    prefetch(tile.k[n], k_bytes);
+    prefetch(tile.v[n], v_bytes);
   }
   if constexpr (Product::kPairs) {
     if (c.depth % 2 != 0)

@@ -131,7 +131,7 @@ inline bool place_cells(const RegionCall& c, Strip& strip, int64_t b, int64_t h,
     strip.output[i] = inside ? static_cast<void*>(cell_of(view.o, c.call.element, b, h, y, x)) : space.unused;
   }
   if (!any) return false;
-  load_queries<Product>(c.call, strip, space.attention.staging);
+  load_queries<Product>(c.call, strip);
   start(c.call, strip);
   return true;
 }

@@ -34,48 +34,57 @@ ATTELIER_INLINE float gamma_of(const Call& c, int64_t b, int64_t r) {
   return c.gamma_rows.data ? c.gamma * c.gamma_rows.data[b * c.gamma_rows.batch + r * c.gamma_rows.item] : c.gamma;
 }
 
-/// out = gamma * other + (1 - gamma) * own, n elements rounded once.
-template <typename Type>
-inline void blend_row(const void* own, const void* other, float gamma, int64_t n, void* out) {
+/// Words w .. w + kLanes - 1 of a query of `depth` elements, zeros past its end: gamma * other + (1 - gamma) * own rounded once, or `own` where other is null.
+template <typename Product, typename Type>
+ATTELIER_INLINE Vector query_words(const void* own, const void* other, float gamma, int64_t depth, int64_t w) {
   using Stored = typename Type::Stored;
-  for (int64_t d = 0; d < n; d += kLanes) {
-    const Lanes<Type> lanes{smaller(kLanes, n - d)};
-    lanes.store_at(static_cast<Stored*>(out) + d, gamma * lanes.load_at(static_cast<const Stored*>(other) + d) + (1 - gamma) * lanes.load_at(static_cast<const Stored*>(own) + d));
+  const auto *x = static_cast<const Stored*>(own), *y = static_cast<const Stored*>(other);
+#ifdef __AVX512BF16__
+  if constexpr (Product::kPairs) {
+    const int64_t d = 2 * w, count = smaller(2 * kLanes, depth - d);
+    const Pairs own_pairs = load_pairs(x + d, count);
+    if (other == nullptr) return own_pairs.words();
+    const Pairs other_pairs = load_pairs(y + d, count);
+    return bfloat16_pairs(gamma * other_pairs.first() + (1 - gamma) * own_pairs.first(), gamma * other_pairs.second() + (1 - gamma) * own_pairs.second());
   }
+#endif
+  const Lanes<Type> lanes{smaller(kLanes, depth - w)};
+  const Vector floats = lanes.load_at(x + w);
+  if (other == nullptr) return floats;
+  const Vector blended = gamma * lanes.load_at(y + w) + (1 - gamma) * floats;
+  if constexpr (sizeof(Stored) == 4) return blended;
+  Stored rounded[kLanes];
+  Type::store_lanes(rounded, blended);
+  return Type::load_lanes(rounded);
 }
 
-/// Step 1 of kernels/attention.h for the strip's queries, as words in lanes. `staging` holds kLanes rows of D + 1 floats, and one more.
-template <typename Product>
-inline void load_queries(const Call& c, Strip& strip, float* staging) {
-  const int64_t words = depth_words<Product>(c), stride = c.depth + 1;
-  const bool in_place = c.q2.data == nullptr && (Product::kPairs ? c.depth % 2 == 0 : c.element == Element::kFloat32);
-  float* const blended = staging + kLanes * stride;
+template <typename Product, typename Type>
+inline void load_queries_of(const Call& c, Strip& strip) {
+  const int64_t words = depth_words<Product>(c);
   for (int v = 0; v < strip.vectors; ++v) {
-    const int64_t count = smaller(kLanes, strip.rows - v * kLanes);
-    const Word* rows[kLanes];
-    for (int64_t i = 0; i < count; ++i) {
-      const int64_t r = strip.first + v * kLanes + i;
-      const void* own = strip.query[v * kLanes + i];
-      if (in_place) {
-        rows[i] = static_cast<const Word*>(own);
-        continue;
-      }
-      float* const row = staging + i * stride;
-      rows[i] = row;
-      // Words of floats are converted from `blended`, all others are the elements themselves.
-      const bool converted = !Product::kPairs && c.element != Element::kFloat32;
-      row[words - 1] = 0;  // the second number of the last pair
-      if (const float gamma = gamma_of(c, strip.b, r); gamma != 0) {  // 0 * NaN is NaN
-        float* const out = converted ? blended : row;
-        with_type(c.element, [&](auto type) { blend_row<decltype(type)>(own, row_of(c.q2, c.element, strip.b, strip.h, r), gamma, c.depth, out); });
-        own = out;
-      }
-      if (converted) to_floats(own, c.element, c.depth, row);
-      else if (own != row) std::memcpy(row, own, static_cast<size_t>(c.depth * element_size(c.element)));
+    const int64_t first = v * kLanes, count = smaller(kLanes, strip.rows - first);
+    const void* const* own = strip.query + first;
+    if (c.q2.data == nullptr) {
+      rows_to_lanes([&](int i, int64_t w) { return query_words<Product, Type>(own[i], nullptr, 0, c.depth, w); }, count, words, strip.q + first, kStrip);
+      continue;
     }
-    rows_to_lanes(rows, count, words, strip.q + v * kLanes, kStrip);
+    const void* other[kLanes];
+    float gamma[kLanes];
+    for (int64_t i = 0; i < count; ++i) {
+      const int64_t r = strip.first + first + i;
+      gamma[i] = gamma_of(c, strip.b, r);
+      other[i] = gamma[i] == 0 ? nullptr : row_of(c.q2, c.element, strip.b, strip.h, r);  // 0 * NaN is NaN
+    }
+    rows_to_lanes([&](int i, int64_t w) { return query_words<Product, Type>(own[i], other[i], gamma[i], c.depth, w); }, count, words, strip.q + first, kStrip);
   }
   if (strip.rows <= kFewQueries) lanes_to_query_rows(strip.q, strip.rows, words, strip.q_rows);
+}
+
+/// Step 1 of kernels/attention.h for the strip's queries, as words in lanes.
+template <typename Product>
+inline void load_queries(const Call& c, Strip& strip) {
+  if constexpr (Product::kPairs) load_queries_of<Product, BFloat16>(c, strip);
+  else with_type(c.element, [&]<typename Type>(Type) { load_queries_of<Product, Type>(c, strip); });
 }
 
 inline void start(const Call& c, Strip& strip) {

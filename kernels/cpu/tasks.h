@@ -47,7 +47,6 @@ struct Workspace {
   Coefficients* coefficients;
   StepScratch scratch;
   Word *k_words, *v_words;
-  float* staging;
   // With probes:
   CapturedKeys captured_keys = {};
   Capture* captures = nullptr;     // [captured strips]
@@ -72,7 +71,6 @@ struct Workspace {
     scratch.pairs = carver.take<Word>(kTileKeys / 2 * kStrip);
     k_words = carver.take<Word>(kTileKeys * c.depth);
     v_words = carver.take<Word>(kTileKeys * c.value_depth);
-    staging = carver.take<float>((kLanes + 1) * (c.depth + 1));
     if (c.probe_count > 0) take_captures(c, carver);
   }
 
@@ -106,15 +104,28 @@ inline void set_range(const Call& c, Strip& strip, int64_t b, int64_t h, int64_t
   strip.vectors = static_cast<int>(parts(strip.rows, kLanes));
 }
 
-template <typename Product>
-inline void place(const Call& c, Strip& strip, int64_t b, int64_t h, int64_t first, float* staging) {
+/// Sets which queries the strip holds, and asks for their rows, which lie apart.
+inline void place(const Call& c, Strip& strip, int64_t b, int64_t h, int64_t first) {
   set_range(c, strip, b, h, first);
+  const int64_t bytes = c.depth * element_size(c.element), output_bytes = c.value_depth * element_size(c.element);
   for (int64_t i = 0; i < strip.rows; ++i) {
     strip.query[i] = row_of(c.q, c.element, b, h, first + i);
-    if (c.o) strip.output[i] = static_cast<char*>(c.o) + (b * c.o_batch + h * c.o_head + (first + i) * c.o_row) * element_size(c.element);
+    prefetch(strip.query[i], bytes);
+    if (c.q2.data) prefetch(row_of(c.q2, c.element, b, h, first + i), bytes);
+    if (c.o == nullptr) continue;
+    strip.output[i] = static_cast<char*>(c.o) + (b * c.o_batch + h * c.o_head + (first + i) * c.o_row) * element_size(c.element);
+    prefetch(strip.output[i], output_bytes);
   }
-  load_queries<Product>(c, strip, staging);
-  start(c, strip);
+}
+
+/// Places `count` strips and loads their queries.
+template <typename Product>
+inline void begin_strips(const Call& c, int64_t b, int64_t h, const int64_t* firsts, int64_t count, Strip* strips) {
+  for (int64_t i = 0; i < count; ++i) place(c, strips[i], b, h, firsts[i]);
+  for (int64_t i = 0; i < count; ++i) {
+    load_queries<Product>(c, strips[i]);
+    start(c, strips[i]);
+  }
 }
 
 /// Takes `count` strips over all keys. Keys: a KeyScanner, or another with its next().
@@ -130,7 +141,7 @@ inline void attend(const Call& c, Keys& keys, int64_t count, Workspace& space) {
 /// Attention of the queries in `count` strips that begin at `firsts`, over all keys.
 template <typename Product>
 inline void run_block(const Call& c, int64_t b, int64_t h, const int64_t* firsts, int64_t count, const VisualCount& visual, Workspace& space) {
-  for (int64_t i = 0; i < count; ++i) place<Product>(c, space.strips[i], b, h, firsts[i], space.staging);
+  begin_strips<Product>(c, b, h, firsts, count, space.strips);
   KeyScanner keys(c, b, h);
   attend<Product>(c, keys, count, space);
   for (int64_t i = 0; i < count; ++i) finish(c, space.strips[i], visual, *space.coefficients);
@@ -139,7 +150,7 @@ inline void run_block(const Call& c, int64_t b, int64_t h, const int64_t* firsts
 /// The same with the probes of those strips.
 template <typename Product>
 inline void run_captured(const Call& c, int64_t b, int64_t h, const int64_t* firsts, int64_t count, int64_t group, const VisualCount& visual, Workspace& space) {
-  for (int64_t i = 0; i < count; ++i) place<Product>(c, space.strips[i], b, h, firsts[i], space.staging);
+  begin_strips<Product>(c, b, h, firsts, count, space.strips);
   clear(c, space.captured_keys);
   KeyScanner keys(c, b, h);
   while (keys.next(*space.tile)) {

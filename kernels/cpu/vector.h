@@ -87,6 +87,21 @@ ATTELIER_INLINE Vector exp_of_nonpositive(Vector x) {
   return x < -87.33f ? Vector{} : scaled;
 }
 
+/// ln x within 2 ulp, for x from 2^-126 on.
+ATTELIER_INLINE Vector log_of_positive(Vector x) {
+  constexpr int32_t kRootHalf = 0x3f3504f3;
+  const Integers exponent = (as_integers(x) - kRootHalf) >> 23;
+  const Vector f = as_floats(as_integers(x) - (exponent << 23)) - 1.0f;  // x = 2^exponent (1 + f), f in [sqrt(1/2) - 1, sqrt(2) - 1]
+  // Minimax polynomial P of ln(1 + f) = f - f^2 / 2 + f^3 P(f): relative error 3.2e-8.
+  Vector p = f * 8.70043592e-2f - 1.42674870e-1f;
+  p = p * f + 1.49147679e-1f;
+  p = p * f - 1.65775847e-1f;
+  p = p * f + 1.99630638e-1f;
+  p = p * f - 2.50013370e-1f;
+  p = p * f + 3.33339107e-1f;
+  return __builtin_convertvector(exponent, Vector) * 0.693147180559945f + (f + f * f * (p * f - 0.5f));
+}
+
 /// The upper halves of the floats after rounding to nearest even: bf16 numbers, in the low half of each lane.
 ATTELIER_INLINE Integers bfloat16_bits(Vector x) {
   const Bits bits = reinterpret_cast<Bits>(x);
@@ -99,6 +114,19 @@ ATTELIER_INLINE Integers bfloat16_bits(Vector x) {
 ATTELIER_INLINE Vector interleaved(__m512i rows) {
   const __m512i order = _mm512_set_epi16(31, 15, 30, 14, 29, 13, 28, 12, 27, 11, 26, 10, 25, 9, 24, 8, 23, 7, 22, 6, 21, 5, 20, 4, 19, 3, 18, 2, 17, 1, 16, 0);
   return reinterpret_cast<Vector>(_mm512_maskz_permutexvar_epi16(0xffffffff, order, rows));
+}
+
+/// Neighbouring bf16 numbers in 32-bit lanes, as they lie in memory.
+struct Pairs {
+  Bits bits;
+  ATTELIER_INLINE Vector words() const { return reinterpret_cast<Vector>(bits); }
+  ATTELIER_INLINE Vector first() const { return reinterpret_cast<Vector>(bits << 16); }
+  ATTELIER_INLINE Vector second() const { return reinterpret_cast<Vector>(bits & 0xffff0000u); }
+};
+
+/// The first `count` numbers, at most 2 kLanes, then zeros.
+ATTELIER_INLINE Pairs load_pairs(const uint16_t* p, int64_t count) {
+  return {reinterpret_cast<Bits>(_mm512_maskz_loadu_epi16(static_cast<__mmask32>((uint64_t{1} << count) - 1), p))};
 }
 #endif
 
@@ -156,6 +184,11 @@ ATTELIER_INLINE void transpose(Vector* rows) {
   if constexpr (kLanes > 4) transpose_round<4>(rows);
   transpose_round<2>(rows);
   transpose_round<1>(rows);
+}
+
+/// Asks for memory that is needed soon.
+ATTELIER_INLINE void prefetch(const void* p, int64_t bytes) {
+  for (int64_t i = 0; i < bytes; i += 64) __builtin_prefetch(static_cast<const char*>(p) + i, 0, 2);
 }
 
 ATTELIER_INLINE int64_t smaller(int64_t a, int64_t b) { return a < b ? a : b; }

@@ -18,8 +18,8 @@ struct Call {
 
   void check_content(const at::Tensor& tensor, const std::string& pointer, Content content) const {
     if (tensor.device() != device) refuse(pointer, "is on {}, the call on {}; move it there", tensor.device().str(), device.str());
-    // One pass is enough for most: a sum of finite numbers is finite, unless it overflows.
-    if (tensor.is_floating_point() && std::isfinite(tensor.sum(at::kFloat).item<float>())) return;
+    // One pass is enough for most: a sum of finite numbers is finite, unless it overflows. In another dtype libtorch would copy them first.
+    if (tensor.is_floating_point() && std::isfinite(tensor.sum().item<double>())) return;
     if (at::isnan(tensor).any().item<bool>()) refuse(pointer, "holds NaN; every value must be a number");
     const at::Tensor infinite = content == Content::kBias ? tensor == INFINITY : at::isinf(tensor);
     if (infinite.any().item<bool>()) refuse(pointer, "holds an infinity; allowed are finite values{}", content == Content::kBias ? " and -inf" : "");

@@ -90,7 +90,7 @@ void add_bench_verb(CLI::App& app, Invocation& invocation) {
   verb->add_option("--control", options->attention.control, "attend: plain, style, bias_gain, col_sum, keys, blend, var or causal; on maps of Lq cells: regions, windows or warp")->type_name("NAME")->capture_default_str();
   verb->add_option("--baseline", options->baseline,
                    "torch: the same layers on libtorch's own operators, in the same process; adds the ratio. backbone: with keys gathered or sampled into memory. unet: or plain, to measure what a program costs that "
-                   "answers nothing. attend, controls: or eager, the softmax of the whole matrix")
+                   "answers nothing. attend, controls: or eager, the softmax of the whole matrix; both with libtorch's own memory instead of Attelier's")
       ->type_name("NAME");
   verb->add_flag("--profile", settings.with_profile, "Also one run with every operator timed: where the time goes");
   verb->add_option("--json", options->json, "Also write the result as JSON; - = standard output")->type_name("FILE");

@@ -12,6 +12,7 @@
 
 #include "app/session/machine.h"
 #include "app/session/map_subjects.h"
+#include "app/session/tensor_memory.h"
 #include "core/base/error.h"
 #include "kernels/attention.h"
 #include "kernels/cpu/level.h"
@@ -240,6 +241,7 @@ nlohmann::json AttentionBenchResult::to_json(const AttentionBenchSettings& setti
   if (baseline) {
     json["baseline"] = times_json(*baseline);
     json["baseline"]["name"] = settings.baseline;
+    json["baseline"]["allocator"] = "libtorch";
     json["ratio"] = baseline->median() / ours.median();
   }
   json["settings"] = {{"shape", {settings.batch, settings.heads, settings.queries, settings.keys, settings.width}},
@@ -272,7 +274,9 @@ std::vector<AttentionBenchResult> bench_attention(const AttentionBenchSettings& 
     result.attainable_seconds = std::max(subject.operations / machine.operations, subject.bytes / machine.bytes);
     result.ours = measure(subject.ours, settings, context);
     if (subject.plain) result.plain = measure(subject.plain, settings, context);
-    if (!settings.baseline.empty()) result.baseline = measure(settings.baseline == "torch" ? subject.torch : subject.eager, settings, context);
+    if (settings.baseline.empty()) continue;
+    const LibtorchMemory memory;
+    result.baseline = measure(settings.baseline == "torch" ? subject.torch : subject.eager, settings, context);
   }
   return results;
 }

@@ -1,5 +1,5 @@
 // How fast the attention kernels run here on random tensors: plain and controlled, beside libtorch's fused operator and beside the eager form that the
-// official codes have, all in one process.
+// official codes have, all in one process. The two others have libtorch's own memory, as they have it everywhere else.
 #pragma once
 
 #include <nlohmann/json.hpp>

@@ -3,6 +3,7 @@
 
 #include "kernels/cpu/level.h"
 #include "tests/kernels/attention_testing.h"
+#include "tests/kernels/levels.h"
 
 namespace attelier::kernels {
 namespace {
@@ -72,6 +73,22 @@ TEST(CpuAttention, HiddenKeysAreNotRead) {
   p.k.slice(2, 3, 7).fill_(std::numeric_limits<double>::quiet_NaN());
   p.v.slice(2, 3, 7).fill_(std::numeric_limits<double>::quiet_NaN());
   EXPECT_TRUE(at::equal(attention(p.q, p.k, p.v, control).o, expected));
+}
+
+TEST(CpuAttention, QueriesAreBlendedRowByRow) {
+  at::manual_seed(34);
+  on_every_level([] {
+    for (const at::ScalarType type : {at::kFloat, at::kBFloat16, at::kHalf})
+      for (const int64_t depth : {7, 40, 64}) {
+        const Problem p = random_problem({.queries = 53, .depth = depth}, Layout::kStrided, type);
+        AttentionControl control;
+        control.q_blend = QueryBlend{at::randn(p.q.sizes()).to(type), 0.75, at::rand({1, 53})};
+        control.q_blend->rows.slice(1, 14, 19).fill_(0);
+        expect_parity(p, control, "blended queries");
+        const auto unblended = [](const AttentionResult& result) { return result.o.slice(2, 14, 19); };
+        EXPECT_TRUE(at::equal(unblended(attention(p.q, p.k, p.v, control)), unblended(attention(p.q, p.k, p.v, {})))) << depth;
+      }
+  });
 }
 
 TEST(CpuAttention, OneQueryAgainstManyKeys) {

@@ -1,7 +1,9 @@
 #include "app/cli/execute.h"
 
-#include "app/session/json_text.h"
+#include "core/base/json_text.h"
+#include "app/session/presets.h"
 #include "app/session/run.h"
+#include "app/session/style_library.h"
 
 namespace attelier {
 namespace {
@@ -47,10 +49,12 @@ PreparedJob prepare_job(const JobDocument& document, const SettingFlags& flags) 
   const std::string method = named ? document.json["method"].get<std::string>() : "";
   if (!document.json.is_object()) return {parse_job(document.json, {document.name, document.text, {}}), {}};
   std::vector<SettingsLayer> layers = config_layers(method);
+  layers.push_back(preset_layer(method, find_method(method) != nullptr ? flags.preset() : ""));
   layers.push_back({document.name.empty() ? "the command line" : document.name, document.json, {}});
   layers.push_back(environment_layer(method));
   layers.push_back(flags.layer());
   MergedSettings merged = merge_layers(layers);
+  resolve_styles(merged.job);
   Job job = parse_job(merged.job, {document.name, document.text, merged.origins});
   return {std::move(job), std::move(merged.origins)};
 }

@@ -1,6 +1,6 @@
 // attelier attend --inputs in.safetensors [--control control.json] --outputs out.safetensors
 #include "app/cli/console.h"
-#include "app/session/json_text.h"
+#include "core/base/json_text.h"
 #include "app/session/machine.h"
 #include "app/session/output_names.h"
 #include "core/attention/attend_tensors.h"

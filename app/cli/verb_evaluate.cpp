@@ -1,4 +1,4 @@
-// attelier evaluate style|generate|controlnet|judge: plain against method on scenes whose truth is known.
+// attelier evaluate style|generate|attention|controlnet|lora|judge: plain against method on scenes whose truth is known.
 #include <ATen/Parallel.h>
 
 #include <algorithm>
@@ -9,7 +9,7 @@
 #include "app/cli/file_set.h"
 #include "app/session/evaluation_report.h"
 #include "app/session/job.h"
-#include "app/session/json_text.h"
+#include "core/base/json_text.h"
 #include "app/session/machine.h"
 #include "app/session/output_names.h"
 #include "core/base/files.h"
@@ -23,7 +23,7 @@ namespace {
 namespace fs = std::filesystem;
 
 struct EvaluateOptions {
-  std::string method, model = "mini", world, judge, controlnet, control = "depth", folder, device = "auto", dtype = "float32";
+  std::string method, model = "mini", world, judge, controlnet, control = "depth", lora, recognizer, character, folder, device = "auto", dtype = "float32";
   int64_t pictures = 0, steps = 30, shown = 12;
   int threads = 0;
   uint64_t seed = 0;
@@ -91,6 +91,12 @@ WorldName world_for(const EvaluateOptions& options, const fs::path& model, const
   return WorldName::kSmall;
 }
 
+void check_lora_options(const EvaluateOptions& options, const Json& params) {
+  if (options.lora.empty() || options.recognizer.empty() || options.character.empty())
+    fail(ExitCode::kUsage, "evaluate lora needs --lora FILE, --recognizer DIR (a classifier of characters: attelier train with \"objective\": \"classify\" and \"characters\") and --character NAME");
+  if (!params.contains("prompt")) fail(ExitCode::kUsage, "evaluate lora needs the caption that the LoRA was trained on: --set prompt=\"a picture of mia\"");
+}
+
 void evaluate(const EvaluateOptions& options, Invocation& invocation) {
   const auto start = std::chrono::steady_clock::now();
   const Evaluation& evaluation = *find_evaluation(options.method);
@@ -102,6 +108,7 @@ void evaluate(const EvaluateOptions& options, Invocation& invocation) {
   if (options.threads > 0) at::set_num_threads(options.threads);
   if (options.method == "controlnet" && options.controlnet.empty())
     fail(ExitCode::kModel, "evaluate controlnet needs a ControlNet: name its folder or file with --controlnet (attelier train makes one)");
+  if (options.method == "lora") check_lora_options(options, params);
   const fs::path model_path = resolve_model(options.model);
   const WorldName world = world_for(options, model_path, context);
   const std::unique_ptr<Judge> judge = judge_for(options, world, evaluation.needs_judge, context);
@@ -115,6 +122,9 @@ void evaluate(const EvaluateOptions& options, Invocation& invocation) {
   request.judge = judge.get();
   request.controlnet = options.controlnet.empty() ? fs::path() : resolve_model(options.controlnet);
   request.control = options.control;
+  request.lora = options.lora.empty() ? fs::path() : fs::absolute(options.lora);
+  request.recognizer = options.recognizer;
+  request.character = options.character;
   request.guidance = options.guidance;
   request.steps = options.steps;
   request.params = params;
@@ -127,6 +137,7 @@ void evaluate(const EvaluateOptions& options, Invocation& invocation) {
   if (options.method != "judge") record.settings["steps"] = request.steps, record.settings["guidance"] = request.guidance;
   if (!params.empty()) record.settings["set"] = params;
   if (options.method == "controlnet") record.settings["controlnet"] = options.controlnet, record.settings["control"] = options.control;
+  if (options.method == "lora") record.settings["lora"] = options.lora, record.settings["recognizer"] = options.recognizer, record.settings["character"] = options.character;
   record.result = evaluation.run(request, context);
   context.check_stop();
   if (request.pictures < 10) record.result.procedure.push_back("Intervals of fewer than ten pictures are rough: treat them as a trial.");
@@ -169,6 +180,9 @@ void add_evaluate_verb(CLI::App& app, Invocation& invocation) {
   verb->add_option("--judge", options->judge, "A judge's folder; absent = the shipped one")->type_name("DIR");
   verb->add_option("--controlnet", options->controlnet, "controlnet: the ControlNet's path or name")->type_name("PATH");
   verb->add_option("--control", options->control, "controlnet: what it reads, depth or edges")->check(CLI::IsMember({"depth", "edges"}))->capture_default_str();
+  verb->add_option("--lora", options->lora, "lora: the LoRA's path")->type_name("FILE");
+  verb->add_option("--recognizer", options->recognizer, "lora: folder of a classifier of characters")->type_name("DIR");
+  verb->add_option("--character", options->character, "lora: the name of the character that it shows")->type_name("NAME");
   verb->add_option("--steps", options->steps, "Denoising steps of generate and of image to image")->check(CLI::Range(2, 1000))->capture_default_str();
   verb->add_option("--guidance", options->guidance, "Guidance of generate and of image to image with words")->check(CLI::Range(0.0, 1000.0))->capture_default_str();
   verb->add_option("--set", options->settings, "A parameter of the method that differs from its default, as in --set gamma=0.5; may be repeated")->type_name("NAME=VALUE")->allow_extra_args(false);

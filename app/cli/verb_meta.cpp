@@ -1,7 +1,7 @@
 // attelier meta show|strip|diff: what pictures say about their making.
 #include "app/cli/console.h"
 #include "app/session/job.h"
-#include "app/session/json_text.h"
+#include "core/base/json_text.h"
 #include "core/base/files.h"
 #include "core/media/image.h"
 

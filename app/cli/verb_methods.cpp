@@ -3,7 +3,7 @@
 #include <array>
 
 #include "app/cli/execute.h"
-#include "app/session/json_text.h"
+#include "core/base/json_text.h"
 #include "core/media/video_file.h"
 
 namespace attelier {
@@ -99,6 +99,7 @@ void add_method_verb(CLI::App& app, const Method& method, Invocation& invocation
   for (const InputDescription& input : method.inputs) state->flags.add_input(*verb, input);
   for (const ParameterDescription& parameter : method.parameters) state->flags.add_parameter(*verb, parameter);
   state->flags.add_common(*verb, {"", "output", "run"}, method.default_model);
+  state->flags.add_preset(*verb);
   add_execute_flags(*verb, state->options);
   verb->footer(examples(method));
   verb->callback([state, &method, &invocation] { run_method(method, *state, invocation); });

@@ -1,6 +1,6 @@
 // attelier models add|list|info|verify|remove
 #include "app/cli/console.h"
-#include "app/session/json_text.h"
+#include "core/base/json_text.h"
 #include "core/weights/model_files.h"
 #include "core/weights/model_store.h"
 

@@ -6,7 +6,7 @@
 #include "app/cli/execute.h"
 #include "app/session/job_queue.h"
 #include "app/session/journal.h"
-#include "app/session/json_text.h"
+#include "core/base/json_text.h"
 
 namespace attelier {
 namespace {
@@ -99,6 +99,7 @@ void add_queue_verb(CLI::App& app, Invocation& invocation) {
   add->add_option("jobs", state->jobs, "Job files, pictures that Attelier made, or - for standard input")->required()->type_name("JOB");
   add->add_flag("--first", state->first, "Before all others that wait");
   state->flags.add_common(*add, {"", "output", "run"});
+  state->flags.add_preset(*add);
   add->callback([state, &invocation] {
     const auto journal = journal_of(invocation);
     JobQueue queue(*journal, {}, {.paused = true});

@@ -4,7 +4,7 @@
 
 #include "app/cli/console.h"
 #include "app/cli/world_writer.h"
-#include "app/session/json_text.h"
+#include "core/base/json_text.h"
 #include "app/session/output_names.h"
 #include "core/base/files.h"
 #include "core/media/image.h"

@@ -3,7 +3,7 @@
 #include <cmath>
 
 #include "app/cli/file_set.h"
-#include "app/session/json_text.h"
+#include "core/base/json_text.h"
 #include "core/scenes/world/captions.h"
 #include "core/scenes/world/degradation.h"
 #include "core/scenes/world/painting.h"

@@ -5,7 +5,7 @@
 #include <ctime>
 #include <set>
 
-#include "app/session/json_text.h"
+#include "core/base/json_text.h"
 #include "core/base/files.h"
 
 namespace attelier {
@@ -35,19 +35,30 @@ Autosave::Saved read_saved(const fs::path& file) {
   const Json json = parse_json_text(read_file(file, kLargestJson), file.string());
   if (!json.is_object() || !json.contains("document") || !json.value("saved", Json()).is_number_integer()) fail(ExitCode::kBadInput, "{}: is no saved document", file.string());
   Autosave::Saved saved{document_from_json(json["document"]), json["saved"], file};
-  if (const Json mask = json.value("mask", Json()); mask.is_string()) saved.document.mask = Mask(load_image(file.parent_path() / fs::path(mask.get<std::string>()).filename()));
+  const auto read = [&](const Json& name) { return name.is_string() ? Mask(load_image(file.parent_path() / fs::path(name.get<std::string>()).filename())) : Mask(); };
+  const auto member = [](const Json& object, const std::string& key) { return object.is_object() ? object.value(key, Json()) : Json(); };
+  Json masks = member(json, "masks");
+  if (json.contains("mask")) masks = {{"generate", {{"mask", Json::array({json["mask"]})}}}};  // of the first version
+  for (auto& [method, state] : saved.document.methods)
+    for (auto& [input, list] : state.masks) {
+      const Json names = member(member(masks, method), input);
+      for (size_t i = 0; names.is_array() && i < std::min(names.size(), list.size()); ++i) list[i] = read(names[i]);
+    }
   return saved;
 }
 
+/// By method and input, a list of names; null for a mask without size.
+Json save_masks(const Document& document, const fs::path& folder) {
+  Json masks = Json::object();
+  for (const auto& [method, state] : document.methods)
+    for (const auto& [input, list] : state.masks)
+      if (std::any_of(list.begin(), list.end(), [](const Mask& mask) { return mask.width() > 0; }))
+        for (const Mask& mask : list) masks[method][input].push_back(mask.width() > 0 ? Json(write_mask(mask, folder)) : Json());
+  return masks;
+}
+
 void save(const Document& document, const fs::path& folder, int64_t number) {
-  Json json = {{"saved", static_cast<int64_t>(std::time(nullptr))}, {"document", to_json(document)}};
-  if (document.mask.width() > 0) {
-    const std::string png = encode_png(document.mask.to_image());
-    const std::string name = fmt::format("mask-{}.png", sha256(png).substr(0, 16));
-    std::error_code error;
-    if (!fs::exists(folder / name, error)) write_file_atomically(folder / name, png);
-    json["mask"] = name;
-  }
+  const Json json = {{"saved", static_cast<int64_t>(std::time(nullptr))}, {"document", to_json(document)}, {"masks", save_masks(document, folder)}};
   write_file_atomically(folder / fmt::format("document-{:06}.json", number), dump(json, 1) + "\n");
   // Older ones go, and masks that none of the rest names.
   std::vector<fs::path> files = documents_in(folder);
@@ -57,7 +68,10 @@ void save(const Document& document, const fs::path& folder, int64_t number) {
   std::set<std::string> masks;
   for (const fs::path& file : files) {
     const Json old = Json::parse(read_file(file, kLargestJson), nullptr, false);
-    if (old.is_object() && old.value("mask", Json()).is_string()) masks.insert(old["mask"].get<std::string>());
+    if (!old.is_object()) continue;
+    const Json names = Json{{"mask", old.value("mask", Json())}, {"masks", old.value("masks", Json())}}.flatten();
+    for (const Json& name : names)
+      if (name.is_string()) masks.insert(name.get<std::string>());
   }
   for (const auto& entry : fs::directory_iterator(folder, ignored)) {
     const std::string name = entry.path().filename().string();

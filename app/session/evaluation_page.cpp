@@ -3,7 +3,7 @@
 #include <cmath>
 
 #include "app/session/evaluation_report.h"
-#include "app/session/json_text.h"
+#include "core/base/json_text.h"
 #include "core/media/opencv_codec.h"
 
 namespace attelier {

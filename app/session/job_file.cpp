@@ -4,7 +4,8 @@
 #include <iterator>
 
 #include "app/session/job.h"
-#include "app/session/json_text.h"
+#include "app/session/style_library.h"
+#include "core/base/json_text.h"
 #include "core/base/files.h"
 #include "core/media/image.h"
 #include "core/weights/model_store.h"
@@ -40,6 +41,7 @@ std::string find_by_hash(const Json& entry, const fs::path& folder, const std::s
     if (hash.empty() || sha256_file(place / file) == hash) return (place / file).lexically_normal().string();
     other = true;
   }
+  if (const fs::path style = StyleLibrary().find_picture(hash); !style.empty()) return style.string();
   fail(ExitCode::kBadInput, "{}: its input {} {}; put the original (sha256 {}...) into the job's or the current folder", name, file,
        other ? "is there, but it is another picture" : "is not there", hash.substr(0, 12));
 }
@@ -63,7 +65,13 @@ void resolve_paths(Json& json, const fs::path& folder, const std::string& name) 
   if (json.contains("inputs") && json["inputs"].is_object()) {
     for (auto& [role, value] : json["inputs"].items()) {
       const auto resolve_one = [&](Json& entry) {
-        if (entry.is_string()) entry = resolved(entry.get<std::string>(), folder);
+        if (entry.is_string()) {
+          // A file of the job's folder comes before a style of the library, that before one that is missing.
+          const std::string text = entry.get<std::string>(), file = resolved(text, folder);
+          std::error_code error;
+          const std::string style = role != "style" || fs::exists(file, error) ? text : resolve_style(text);
+          entry = style == text ? file : style;
+        }
         if (entry.is_object()) entry = find_by_hash(entry, folder, name);
       };
       if (value.is_array())

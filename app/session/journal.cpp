@@ -9,7 +9,7 @@
 #include <sstream>
 
 #include "app/session/file_lock.h"
-#include "app/session/json_text.h"
+#include "core/base/json_text.h"
 #include "app/session/sqlite.h"
 #include "core/base/error.h"
 #include "core/base/files.h"
@@ -40,7 +40,7 @@ const std::vector<std::string> kMigrations = {
 
 const std::string kColumns =
     "jobs.id, state, position, created, started, finished, rating, error_code, error, method, model, title, files";
-const std::string kWaiting = "state IN (0, 1, 5)", kEnded = "state IN (2, 3, 4)";
+const std::string kWaiting = "state IN (0, 1, 5)", kEnded = "state IN (2, 3, 4)", kQueueOrder = " ORDER BY state = 1 DESC, position, jobs.id";
 
 int64_t now() { return static_cast<int64_t>(std::time(nullptr)); }
 
@@ -366,6 +366,24 @@ struct Journal::Database {
     return read_entry(row, false);
   }
 
+  /// Calls `row` with `columns` of every finished entry that `search` finds.
+  void search(const std::string& columns, const JournalSearch& search, const std::function<void(const sqlite::Query&)>& row) {
+    const std::vector<std::string> words = search_words(search.words);
+    std::string sql = "SELECT " + columns + " WHERE " + kEnded;
+    for (size_t i = 0; i < words.size(); ++i) sql += " AND instr(words, ?) > 0";
+    if (!search.method.empty()) sql += " AND method = ?";
+    if (search.minimum_rating > 0) sql += " AND rating >= ?";  // without it the index alone answers for the ids
+    sql += " ORDER BY finished DESC, jobs.id DESC LIMIT ? OFFSET ?";
+    guarded([&] {
+      sqlite::Query query = connection->query(sql);
+      for (const std::string& word : words) query.text(word);
+      if (!search.method.empty()) query.text(search.method);
+      if (search.minimum_rating > 0) query.bind(search.minimum_rating);
+      query.bind(std::max<int64_t>(search.limit, 0)).bind(std::max<int64_t>(search.offset, 0));
+      while (query.step()) row(query);
+    });
+  }
+
   /// Whole numbers again, where halving has used up the digits between two positions.
   void renumber() {
     connection->execute(
@@ -427,29 +445,45 @@ std::vector<JournalEntry> Journal::queue() const {
   Database& d = *database_;
   return d.guarded([&] {
     std::vector<JournalEntry> entries;
-    sqlite::Query row = d.connection->query("SELECT " + kColumns + ", job, record FROM jobs LEFT JOIN documents ON job_id = jobs.id WHERE " + kWaiting +
-                                            " ORDER BY state = 1 DESC, position, jobs.id");
+    sqlite::Query row = d.connection->query("SELECT " + kColumns + ", job, record FROM jobs LEFT JOIN documents ON job_id = jobs.id WHERE " + kWaiting + kQueueOrder);
     while (row.step()) entries.push_back(read_entry(row, false));
     return entries;
   });
 }
 
-std::vector<JournalEntry> Journal::history(const JournalSearch& search) const {
+std::vector<int64_t> Journal::queue_ids() const {
   Database& d = *database_;
-  const std::vector<std::string> words = search_words(search.words);
-  std::string sql = "SELECT " + kColumns;
-  sql += search.brief ? " FROM jobs WHERE " : ", job, record FROM jobs LEFT JOIN documents ON job_id = jobs.id WHERE ";
-  sql += kEnded;
-  for (size_t i = 0; i < words.size(); ++i) sql += " AND instr(words, ?) > 0";
-  if (!search.method.empty()) sql += " AND method = ?";
-  sql += " AND rating >= ? ORDER BY finished DESC, jobs.id DESC LIMIT ? OFFSET ?";
   return d.guarded([&] {
+    std::vector<int64_t> ids;
+    sqlite::Query row = d.connection->query("SELECT jobs.id FROM jobs WHERE " + kWaiting + kQueueOrder);
+    while (row.step()) ids.push_back(row.integer(0));
+    return ids;
+  });
+}
+
+std::vector<JournalEntry> Journal::history(const JournalSearch& search) const {
+  std::vector<JournalEntry> entries;
+  const std::string columns = search.brief ? kColumns + " FROM jobs" : kColumns + ", job, record FROM jobs LEFT JOIN documents ON job_id = jobs.id";
+  database_->search(columns, search, [&](const sqlite::Query& row) { entries.push_back(read_entry(row, search.brief)); });
+  return entries;
+}
+
+std::vector<int64_t> Journal::history_ids(const JournalSearch& search) const {
+  std::vector<int64_t> ids;
+  database_->search("jobs.id FROM jobs", search, [&](const sqlite::Query& row) { ids.push_back(row.integer(0)); });
+  return ids;
+}
+
+std::vector<JournalEntry> Journal::brief_entries(const std::vector<int64_t>& ids) const {
+  Database& d = *database_;
+  return d.guarded([&] {
+    std::map<int64_t, JournalEntry> found;
+    sqlite::Query row = d.connection->query("SELECT " + kColumns + " FROM jobs WHERE jobs.id IN (SELECT value FROM json_each(?))");
+    row.text(Json(ids).dump());
+    while (row.step()) found.emplace(row.integer(0), read_entry(row, true));
     std::vector<JournalEntry> entries;
-    sqlite::Query row = d.connection->query(sql);
-    for (const std::string& word : words) row.text(word);
-    if (!search.method.empty()) row.text(search.method);
-    row.bind(search.minimum_rating).bind(std::max<int64_t>(search.limit, 0)).bind(std::max<int64_t>(search.offset, 0));
-    while (row.step()) entries.push_back(read_entry(row, search.brief));
+    for (const int64_t id : ids)
+      if (const auto entry = found.find(id); entry != found.end()) entries.push_back(entry->second);
     return entries;
   });
 }

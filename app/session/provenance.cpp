@@ -5,7 +5,7 @@
 
 #include <algorithm>
 
-#include "app/session/json_text.h"
+#include "core/base/json_text.h"
 #include "app/session/machine.h"
 #include "core/base/files.h"
 

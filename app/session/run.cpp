@@ -9,7 +9,7 @@
 #include <utility>
 
 #include "app/session/failure.h"
-#include "app/session/json_text.h"
+#include "core/base/json_text.h"
 #include "app/session/machine.h"
 #include "app/session/output_names.h"
 #include "app/session/provenance.h"

@@ -4,6 +4,7 @@
 
 #include "core/base/error.h"
 #include "core/base/files.h"
+#include "core/base/json_text.h"
 
 namespace attelier {
 namespace {
@@ -59,9 +60,8 @@ bool ConfigProblems::has(const std::string& pointer) const {
 
 void ConfigProblems::report(const std::filesystem::path& file) const {
   if (problems_.empty()) return;
-  std::string message = fmt::format("{}: {} in this configuration; nothing was started:", file.string(), problems_.size() == 1 ? "1 problem" : fmt::format("{} problems", problems_.size()));
-  for (const Problem& problem : problems_) message += fmt::format("\n  {} {}", problem.pointer, problem.message);
-  fail(ExitCode::kBadInput, "{}", message);
+  std::error_code error;
+  report_problems(problems_, std::filesystem::exists(file, error) ? read_file(file, kLargestJson) : "", file.string(), ExitCode::kBadInput);
 }
 
 const ConfigShape& common_shape() {
@@ -131,12 +131,7 @@ Json resolve_config(const ConfigShape& shape, const Json& given, ConfigProblems&
 }
 
 Json read_config(const std::filesystem::path& file) {
-  Json config;
-  try {
-    config = Json::parse(read_file(file, 1 << 20));
-  } catch (const Json::exception& error) {
-    fail(ExitCode::kBadInput, "{}: is not JSON: {}", file.string(), error.what());
-  }
+  const Json config = parse_json_text(read_file(file, kLargestJson), file.string());
   if (!config.is_object()) fail(ExitCode::kBadInput, "{}: is {}; a training configuration is an object", file.string(), config.type_name());
   return config;
 }

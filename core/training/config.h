@@ -30,7 +30,7 @@ class ConfigProblems {
   void append(const Problem& problem);
   bool has(const std::string& pointer) const;
   bool empty() const { return problems_.empty(); }
-  /// Throws Error(kBadInput) with all of them, one a line, if there are any.
+  /// Throws Error(kBadInput) with all of them, each with its line in the file, if there are any.
   void report(const std::filesystem::path& file) const;
 
  private:

@@ -2,7 +2,7 @@
 #include <cstdlib>
 
 #include "app/session/job.h"
-#include "app/session/json_text.h"
+#include "core/base/json_text.h"
 #include "core/base/error.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {

@@ -1,5 +1,5 @@
 // The committed JSON Schema is the one that the program writes.
-#include "app/session/json_text.h"
+#include "core/base/json_text.h"
 #include "core/base/files.h"
 #include "tests/app/session/session_testing.h"
 

@@ -1,7 +1,7 @@
 // What pictures say about their making, and that it leads back to the same job.
 #include "app/session/provenance.h"
 
-#include "app/session/json_text.h"
+#include "core/base/json_text.h"
 #include "core/base/files.h"
 #include "tests/app/session/session_testing.h"
 

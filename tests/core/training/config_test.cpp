@@ -31,6 +31,9 @@ TEST_F(TrainingConfig, AnUnknownObjectiveIsNamedWithTheNearOne) {
   EXPECT_TRUE(contains(message, "/objective is \"lorra\"; did you mean \"lora\"?"));
   EXPECT_TRUE(contains(message, "/steps is -1"));
   EXPECT_TRUE(contains(refusal({{"steps", 5}}), "/objective is missing"));
+  folder_.write("config.json", "{\n  \"objective\": \"vae\",\n  \"steps\": 0,\n  \"optimizer\": {\n    \"warm_up\": -1 } }\n");
+  const std::string lines = message_of(ExitCode::kBadInput, [&] { train(folder_ / "config.json", {}, {}); });
+  for (const char* part : {"line 3: /steps is 0", "line 5: /optimizer/warm_up is -1"}) EXPECT_TRUE(contains(lines, part));
   folder_.write("config.json", "{");
   EXPECT_TRUE(contains(message_of(ExitCode::kBadInput, [&] { train(folder_ / "config.json", {}, {}); }), "is not JSON"));
   folder_.write("config.json", "[1]");

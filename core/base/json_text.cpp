@@ -1,4 +1,4 @@
-#include "app/session/json_text.h"
+#include "core/base/json_text.h"
 
 #include <algorithm>
 

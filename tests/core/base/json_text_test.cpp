@@ -1,7 +1,7 @@
 // JSON from strangers.
-#include "app/session/json_text.h"
+#include "core/base/json_text.h"
 
-#include "tests/app/session/session_testing.h"
+#include "tests/testing/errors.h"
 
 namespace attelier {
 namespace {
@@ -10,21 +10,21 @@ TEST(JsonText, DepthIsBounded) {
   const std::string deep = std::string(60, '[') + std::string(60, ']');
   EXPECT_NO_THROW(parse_json_text(deep, "x"));
   for (const size_t depth : {size_t{70}, size_t{1000000}}) {
-    EXPECT_EQ(error_of([&] { parse_json_text(std::string(depth, '['), "x"); }, {"x: is nested more than 64 levels deep"}), ExitCode::kBadInput);
+    EXPECT_EQ(error_of([&] { parse_json_text(std::string(depth, '['), "x"); }, "x: is nested more than 64 levels deep"), ExitCode::kBadInput);
     std::string objects;
     for (size_t i = 0; i < depth; ++i) objects += "{\"a\":";
-    EXPECT_EQ(error_of([&] { parse_json_text(objects, "x"); }, {"deep"}), ExitCode::kBadInput);
+    EXPECT_EQ(error_of([&] { parse_json_text(objects, "x"); }, "deep"), ExitCode::kBadInput);
   }
 }
 
 TEST(JsonText, AKeyThatIsGivenTwiceIsRefused) {
-  EXPECT_EQ(error_of([] { parse_json_text(R"({"a": 1, "b": {"c": 1, "c": 2}})", "x"); }, {"\"c\" twice"}), ExitCode::kBadInput);
+  EXPECT_EQ(error_of([] { parse_json_text(R"({"a": 1, "b": {"c": 1, "c": 2}})", "x"); }, "\"c\" twice"), ExitCode::kBadInput);
   EXPECT_NO_THROW(parse_json_text(R"({"a": {"c": 1}, "b": {"c": 1}, "c": [{"c": 1}, {"c": 1}]})", "x"));
 }
 
 TEST(JsonText, WhatIsNotJsonIsRefusedWithItsPlace) {
   for (const char* text : {"", "{", "{]", "nul", "{\"a\": 1e999}", "\"\xff\"", "{\"a\" 1}", "1 2", "\"\n\""})
-    EXPECT_EQ(error_of([&] { parse_json_text(text, "my.json"); }, {"my.json: is not JSON"}), ExitCode::kBadInput) << text;
+    EXPECT_EQ(error_of([&] { parse_json_text(text, "my.json"); }, "my.json: is not JSON"), ExitCode::kBadInput) << text;
 }
 
 TEST(JsonText, LinesOfValues) {
@@ -37,7 +37,8 @@ TEST(JsonText, LinesOfValues) {
 TEST(JsonText, ManyProblemsAreCut) {
   std::vector<Problem> problems;
   for (int i = 0; i < 100; ++i) problems.push_back({"/p" + std::to_string(i), "is wrong"});
-  EXPECT_EQ(error_of([&] { report_problems(problems, "", "x", ExitCode::kBadInput); }, {"x has 100 problems", "/p39 is wrong", "and 60 more"}), ExitCode::kBadInput);
+  const std::string message = message_of(ExitCode::kBadInput, [&] { report_problems(problems, "", "x", ExitCode::kBadInput); });
+  for (const char* part : {"x has 100 problems", "/p39 is wrong", "and 60 more"}) EXPECT_TRUE(contains(message, part));
   EXPECT_NO_THROW(report_problems({}, "", "x", ExitCode::kBadInput));
 }
 

@@ -1,7 +1,7 @@
 #include "core/scenes/single_things.h"
 
 #include <algorithm>
-#include <array>
+#include <functional>
 
 #include "core/scenes/world/compose.h"
 #include "core/scenes/world/contents.h"
@@ -36,11 +36,25 @@ std::vector<Kind> find_subject_kinds() {
   return kinds;
 }
 
-/// Pixels of the largest thing of this kind.
-int64_t largest(const Scene& scene, const Frame& frame, Kind kind) {
-  for (const VisibleObject& seen : contents_of(scene, frame).objects)
-    if (scene.objects[static_cast<size_t>(seen.object)].kind == kind) return seen.pixels;
-  return 0;
+/// Of a few scenes as `wish_for` wants them the first one in which the largest of the objects that are `wanted` has its share of the picture, else the best.
+std::vector<float> draw_around(const std::function<Wish(uint64_t seed)>& wish_for, const std::function<bool(const Object&)>& wanted, Look look, uint64_t seed, int64_t size) {
+  const int side = static_cast<int>(size);
+  int64_t most = -1;
+  Frame best;
+  Camera camera;
+  for (uint64_t attempt = 0; attempt < kTries; ++attempt) {
+    const uint64_t own = mix64(seed, attempt);
+    const Scene scene = compose(own, wish_for(own));
+    const Camera eye = still_camera(scene, side, side);
+    Frame frame = render(PosedScene(scene), eye);
+    const auto seen = contents_of(scene, frame).objects;  // the largest first
+    const auto largest = std::find_if(seen.begin(), seen.end(), [&](const VisibleObject& one) { return wanted(scene.objects[static_cast<size_t>(one.object)]); });
+    const int64_t pixels = largest == seen.end() ? 0 : largest->pixels;
+    if (pixels <= most) continue;
+    most = pixels, best = std::move(frame), camera = eye;
+    if (static_cast<size_t>(most) * kLeastShare >= best.pixels()) break;
+  }
+  return paint(best, camera, look, seed);
 }
 
 }  // namespace
@@ -52,24 +66,23 @@ const std::vector<Kind>& subject_kinds() {
 
 std::vector<float> draw_single_thing(Kind kind, Look look, uint64_t seed, int64_t size) {
   const std::vector<Place> places = places_of(kind);
-  const int side = static_cast<int>(size);
-  int64_t most = -1;
-  Frame best;
-  Camera camera;
-  for (uint64_t attempt = 0; attempt < kTries; ++attempt) {
-    const uint64_t own = mix64(seed, attempt);
+  const auto wish_for = [&](uint64_t own) {
     Wish wish;
     wish.things = {kind};
     if (!places.empty()) wish.place = Dice(own, 0x91ace).pick(places);
-    const Scene scene = compose(own, wish);
-    const Camera eye = still_camera(scene, side, side);
-    Frame frame = render(PosedScene(scene), eye);
-    const int64_t pixels = largest(scene, frame, kind);
-    if (pixels <= most) continue;
-    most = pixels, best = std::move(frame), camera = eye;
-    if (static_cast<size_t>(most) * kLeastShare >= best.pixels()) break;
-  }
-  return paint(best, camera, look, seed);
+    return wish;
+  };
+  return draw_around(wish_for, [kind](const Object& object) { return object.kind == kind; }, look, seed, size);
+}
+
+std::vector<float> draw_single_character(int number, Look look, uint64_t seed, int64_t size) {
+  const auto wish_for = [number](uint64_t own) {
+    Wish wish;
+    wish.characters = {number};
+    wish.place = static_cast<Place>(Dice(own, 0x91ace).below(static_cast<int>(Place::kStillLife)));
+    return wish;
+  };
+  return draw_around(wish_for, [number](const Object& object) { return object.character == number; }, look, seed, size);
 }
 
 }  // namespace attelier

@@ -1,11 +1,14 @@
-// Classifiers of the drawn world's kinds: pictures of one thing, cross-entropy.
+// Classifiers of the drawn world's kinds, or of its characters: pictures of one, cross-entropy.
 #include <c10/core/GradMode.h>
 
 #include <array>
+#include <functional>
+#include <set>
 
 #include "core/evaluation/statistics.h"
 #include "core/models/backbones/backbone.h"
 #include "core/scenes/single_things.h"
+#include "core/scenes/world/characters.h"
 #include "core/scenes/world/dice.h"
 #include "core/training/autocast.h"
 #include "core/training/objectives.h"
@@ -23,18 +26,46 @@ constexpr std::array kMean = {0.485, 0.456, 0.406};   // of the pictures that th
 constexpr std::array kDeviation = {0.229, 0.224, 0.225};
 constexpr double kSeenShare = 0.8888;                 // of the side of a drawn picture, 8 / 9
 
+constexpr int kFirstStranger = 1000, kStrangers = 100'000;  // numbers of characters that stand for all others
+constexpr const char* kSomebodyElse = "somebody else";
+
 std::vector<world::Kind> kinds_of(const Json& config) { return config.at("kinds").is_null() ? subject_kinds() : all_named<world::Kind>(config.at("kinds")); }
+
+/// What is told apart.
+struct Classes {
+  std::vector<std::string> labels;
+  std::function<std::vector<float>(size_t label, world::Look look, world::Dice& dice, int64_t size)> draw;  // [size, size, 3]
+};
+
+Classes classes_of(const Json& config) {
+  Classes classes;
+  if (config.at("characters").is_null()) {
+    const std::vector<world::Kind> kinds = kinds_of(config);
+    for (const world::Kind kind : kinds) classes.labels.push_back(word_of(kind));
+    classes.draw = [kinds](size_t label, world::Look look, world::Dice& dice, int64_t size) { return draw_single_thing(kinds[label], look, dice.next(), size); };
+    return classes;
+  }
+  const std::vector<int> numbers = config.at("characters");
+  for (const int number : numbers) classes.labels.push_back(world::identity(number).name);
+  classes.labels.emplace_back(kSomebodyElse);
+  // The last class holds other characters and pictures without any.
+  classes.draw = [numbers](size_t label, world::Look look, world::Dice& dice, int64_t size) {
+    if (label < numbers.size()) return draw_single_character(numbers[label], look, dice.next(), size);
+    if (dice.chance(0.5f)) return draw_single_character(kFirstStranger + dice.below(kStrangers), look, dice.next(), size);
+    return draw_single_thing(dice.pick(subject_kinds()), look, dice.next(), size);
+  };
+  return classes;
+}
 
 /// config.json of the backbone with its classes.
 Json network_config(const Json& config) {
   Json network = config.at("backbone");
-  const std::vector<world::Kind> kinds = kinds_of(config);
-  network["num_classes"] = kinds.size();
+  const std::vector<std::string> labels = classes_of(config).labels;
+  network["num_classes"] = labels.size();
   network["id2label"] = network["label2id"] = Json::object();
-  for (size_t i = 0; i < kinds.size(); ++i) {
-    const std::string label = word_of(kinds[i]);
-    network["id2label"][std::to_string(i)] = label;
-    network["label2id"][label] = i;
+  for (size_t i = 0; i < labels.size(); ++i) {
+    network["id2label"][std::to_string(i)] = labels[i];
+    network["label2id"][labels[i]] = i;
   }
   // Architectures call it by different names.
   network["img_size"] = network["image_size"] = config.at("picture_size");
@@ -48,7 +79,7 @@ at::Tensor normalised(const at::Tensor& unit) {
   return (unit - column(kMean)) / column(kDeviation);
 }
 
-/// A drawn picture, somewhat larger than what the network sees, and the number of its kind.
+/// A drawn picture, somewhat larger than what the network sees, and the number of its class.
 struct Labelled {
   at::Tensor pixels;  // bytes [3, S', S']
   int64_t label = 0;
@@ -60,7 +91,7 @@ class ClassifyObjective : public Objective {
       : config_(config),
         network_(network_config(config)),
         backbone_(make_backbone(network_)),
-        kinds_(kinds_of(config)),
+        classes_(classes_of(config)),
         looks_(all_named<world::Look>(config.at("looks"))),
         seed_(config.at("seed").get<uint64_t>()),
         batch_(config.at("batch").get<int64_t>()),
@@ -94,13 +125,13 @@ class ClassifyObjective : public Objective {
   void end_step() override { pool_.swap_in(); }
   void abandon_step() override { pool_.settle(); }
 
-  /// Shares of held-out pictures, as many of each kind, with Wilson's 95 % interval.
+  /// Shares of held-out pictures, as many of each class, with Wilson's 95 % interval.
   std::vector<Metric> validate(const Context& context) override {
     int64_t right = 0, near = 0;
     const int64_t count = config_.at("validation_pictures");
     for (int64_t first = 0; first < count; first += kTogether) {
       const std::vector<Labelled> some = held_out(first, std::min(kTogether, count - first), context);
-      const at::Tensor best = std::get<1>(logits_of(some, context).topk(std::min<int64_t>(5, static_cast<int64_t>(kinds_.size())), 1));
+      const at::Tensor best = std::get<1>(logits_of(some, context).topk(std::min<int64_t>(5, static_cast<int64_t>(classes_.labels.size())), 1));
       for (size_t i = 0; i < some.size(); ++i) {
         const at::Tensor hits = best[static_cast<int64_t>(i)] == some[i].label;
         right += hits[0].item<bool>();
@@ -136,12 +167,12 @@ class ClassifyObjective : public Objective {
     return pixels.slice(1, at, at + size_).slice(2, at, at + size_);
   }
 
-  /// Picture `number`; negative ones take the kinds in turn.
+  /// Picture `number`; negative ones take the classes in turn.
   Labelled picture(int64_t number) const {
     world::Dice dice(sample_seed(seed_, number, 0xc1a5));
-    const auto label = number < 0 ? (-1 - number) % static_cast<int64_t>(kinds_.size()) : static_cast<int64_t>(dice.below(static_cast<int>(kinds_.size())));
+    const auto label = number < 0 ? (-1 - number) % static_cast<int64_t>(classes_.labels.size()) : static_cast<int64_t>(dice.below(static_cast<int>(classes_.labels.size())));
     const world::Look look = looks_.empty() ? world::Look::kPlain : dice.pick(looks_);
-    std::vector<float> rgb = draw_single_thing(kinds_[static_cast<size_t>(label)], look, dice.next(), drawn_size());
+    std::vector<float> rgb = classes_.draw(static_cast<size_t>(label), look, dice, drawn_size());
     return {to_bytes(rgb, drawn_size()), label};
   }
 
@@ -174,12 +205,21 @@ class ClassifyObjective : public Objective {
 
   Json config_, network_;
   std::unique_ptr<Backbone> backbone_;
-  std::vector<world::Kind> kinds_;
+  Classes classes_;
   std::vector<world::Look> looks_;
   uint64_t seed_;
   int64_t batch_, size_;
   RollingPool<Labelled> pool_;
 };
+
+void check_characters(const Json& config, ConfigProblems& problems) {
+  const std::vector<int> numbers = config.at("characters");
+  if (numbers.empty()) problems.add("/characters", "is empty; name numbers of characters, or leave it out to tell kinds apart");
+  if (!config.at("kinds").is_null()) problems.add("/characters", "stands beside \"kinds\"; one network tells either apart");
+  std::set<std::string> names;
+  for (const int number : numbers)
+    if (!names.insert(world::identity(number).name).second) problems.add("/characters", "has two that are called {}; of the first 24 every one has a name of its own", world::identity(number).name);
+}
 
 void check(const Json& config, const std::filesystem::path&, ConfigProblems& problems) {
   check_names(config.at("kinds"), "/kinds", subject_kinds(), problems);
@@ -188,6 +228,7 @@ void check(const Json& config, const std::filesystem::path&, ConfigProblems& pro
   if (kinds.size() < 2) problems.add("/kinds", "names {} kinds; two are the least that can be told apart", kinds.size());
   for (size_t i = 0; i < kinds.size(); ++i)
     if (std::find(kinds.begin(), kinds.begin() + static_cast<std::ptrdiff_t>(i), kinds[i]) != kinds.begin() + static_cast<std::ptrdiff_t>(i)) problems.add("/kinds", "names \"{}\" twice", word_of(kinds[i]));
+  if (!config.at("characters").is_null()) check_characters(config, problems);
   if (!config.at("backbone").is_object()) return;
   std::unique_ptr<Backbone> backbone;
   try {
@@ -214,6 +255,8 @@ ObjectiveKind classify_objective() {
   ConfigShape shape;
   shape.parameters = {
       {.name = "kinds", .label = "kinds", .help = "Kinds of things that are told apart; without it all that a picture can be composed around", .type = kTexts, .default_value = nullptr},
+      {.name = "characters", .label = "characters", .help = "Numbers of characters that are told apart, and from everybody else, instead of kinds", .type = kIntegers, .default_value = nullptr, .minimum = 0,
+       .maximum = kFirstStranger - 1},
       {.name = "looks", .label = "looks", .help = "Painted styles; a name given twice comes twice as often. Without it all pictures are plain", .type = kTexts, .default_value = nullptr},
       {.name = "picture_size", .label = "picture_size", .help = "Side of what the network sees", .type = kInteger, .default_value = 96, .minimum = 16, .maximum = 1024},
       {.name = "pool", .label = "pool", .help = "Pictures at hand", .type = kInteger, .default_value = 2048, .minimum = 1, .maximum = 1e7},
@@ -222,7 +265,7 @@ ObjectiveKind classify_objective() {
       {.name = "label_smoothing", .label = "label_smoothing", .help = "What the truth gives up to all kinds", .default_value = 0.1, .minimum = 0, .maximum = 0.9},
       {.name = "validation_pictures", .label = "validation_pictures", .help = "Pictures of a measurement", .type = kInteger, .default_value = 500, .minimum = 1, .maximum = 1e6}};
   shape.networks = {"backbone"};
-  return {"classify", "A backbone that tells kinds of drawn things apart", shape, check,
+  return {"classify", "A backbone that tells kinds of drawn things, or drawn characters, apart", shape, check,
           [](const Json& config, const std::filesystem::path&, const Context&) -> std::unique_ptr<Objective> { return std::make_unique<ClassifyObjective>(config); }};
 }
 

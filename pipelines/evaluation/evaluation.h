@@ -22,6 +22,8 @@ struct EvaluationRequest {
   const Judge* judge = nullptr;  // of this world; null = there is none
   std::filesystem::path controlnet;
   std::string control = "depth";
+  std::filesystem::path lora, recognizer;  // a LoRA, and a classifier of characters
+  std::string character;                   // whom the LoRA shows
   double guidance = 4;
   int64_t steps = 30;
   nlohmann::json params = nlohmann::json::object();  // of the method, where they differ from its defaults

@@ -2,10 +2,10 @@
 
 namespace attelier {
 
-extern const Evaluation kStyleEvaluation, kGenerateEvaluation, kAttentionEvaluation, kControlNetEvaluation, kJudgeEvaluation;
+extern const Evaluation kStyleEvaluation, kGenerateEvaluation, kAttentionEvaluation, kControlNetEvaluation, kLoraEvaluation, kJudgeEvaluation;
 
 const std::vector<const Evaluation*>& evaluations() {
-  static const std::vector<const Evaluation*> all = {&kStyleEvaluation, &kGenerateEvaluation, &kAttentionEvaluation, &kControlNetEvaluation, &kJudgeEvaluation};
+  static const std::vector<const Evaluation*> all = {&kStyleEvaluation, &kGenerateEvaluation, &kAttentionEvaluation, &kControlNetEvaluation, &kLoraEvaluation, &kJudgeEvaluation};
   return all;
 }
 

@@ -1,6 +1,7 @@
 // Classifiers in training: they learn, resume with their running statistics, are read with their labels; impossible configurations are refused.
 #include "core/models/backbones/backbone.h"
 #include "core/scenes/single_things.h"
+#include "core/scenes/world/characters.h"
 #include "core/training/objectives.h"
 #include "tests/core/training/training_testing.h"
 
@@ -80,6 +81,31 @@ TEST_F(ClassifyTraining, ImpossibleConfigurationsAreRefusedAtOnce) {
   config = tiny_config(tiny_biformer());
   config["kinds"] = {"car"};
   EXPECT_TRUE(contains(refusal(config), "/kinds names 1 kinds"));
+}
+
+TEST_F(ClassifyTraining, CharactersAreToldApartAndFromEverybodyElse) {
+  Json config = tiny_config(tiny_biformer());
+  config.erase("kinds");
+  config["characters"] = {0, 5};
+  run(config, {.restart = true});
+  const Json labels = Json::parse(read_file(folder_ / "run/model/config.json")).at("id2label");
+  EXPECT_EQ(labels, (Json{{"0", world::identity(0).name}, {"1", world::identity(5).name}, {"2", "somebody else"}}));
+  std::filesystem::remove_all(folder_ / "run");
+  config["characters"] = {3, 3};
+  config["kinds"] = {"car", "tree"};
+  const std::string message = refusal(config);
+  EXPECT_TRUE(contains(message, "/characters")) << message;
+  config.erase("kinds");
+  EXPECT_TRUE(contains(refusal(config), "/characters has two that are called " + world::identity(3).name));
+  config["characters"] = Json::array();
+  EXPECT_TRUE(contains(refusal(config), "/characters is empty"));
+}
+
+TEST(SingleThings, ShowTheirCharacter) {
+  const std::vector<float> first = draw_single_character(2, world::Look::kPlain, 5, 48);
+  EXPECT_EQ(first.size(), 48u * 48 * 3);
+  EXPECT_EQ(first, draw_single_character(2, world::Look::kPlain, 5, 48));
+  EXPECT_NE(first, draw_single_character(3, world::Look::kPlain, 5, 48));
 }
 
 TEST(SingleThings, ShowTheirKind) {

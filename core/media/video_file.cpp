@@ -82,6 +82,14 @@ bool VideoReader::read(Image& frame) {
   return true;
 }
 
+bool VideoReader::skip() {
+  try {
+    return state_->capture.grab();
+  } catch (const cv::Exception& error) {
+    fail(ExitCode::kBadInput, "{}: a frame cannot be decoded: {}", state_->path, error.what());
+  }
+}
+
 struct VideoWriter::State {
   std::string path;
   int64_t width = 0, height = 0;
@@ -131,6 +139,7 @@ int64_t VideoReader::height() const { return 0; }
 double VideoReader::frames_per_second() const { return 0; }
 int64_t VideoReader::frames() const { return 0; }
 bool VideoReader::read(Image&) { return false; }
+bool VideoReader::skip() { return false; }
 struct VideoWriter::State {};
 VideoWriter::VideoWriter(const std::filesystem::path& path, int64_t, int64_t, double) { no_video(path); }
 VideoWriter::~VideoWriter() = default;

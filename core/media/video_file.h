@@ -23,6 +23,8 @@ class VideoReader {
   int64_t frames() const;
   /// The next frame, RGB. False at the end.
   bool read(Image& frame);
+  /// Passes over the next frame, which costs less than reading it. False at the end.
+  bool skip();
 
  private:
   struct State;

@@ -2,9 +2,11 @@
 #pragma once
 
 #include <mutex>
+#include <utility>
 #include <vector>
 
 #include "core/attention/attention_recorder.h"
+#include "core/media/image.h"
 #include "core/text/prompt_tokens.h"
 
 namespace attelier {
@@ -24,10 +26,20 @@ class AttentionWatch {
     const std::lock_guard lock(mutex_);
     return words_;
   }
+  /// The pictures that the run looks at beside its own, as it sees them: picture s is that of source s of the method's controls (MapScope::source).
+  void set_sources(std::vector<Image> pictures) {
+    const std::lock_guard lock(mutex_);
+    sources_ = std::move(pictures);
+  }
+  std::vector<Image> sources() const {
+    const std::lock_guard lock(mutex_);
+    return sources_;
+  }
 
  private:
   mutable std::mutex mutex_;
   std::vector<PromptWord> words_;
+  std::vector<Image> sources_;
 };
 
 }  // namespace attelier

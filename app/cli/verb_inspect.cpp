@@ -21,7 +21,7 @@ struct InspectOptions {
   std::vector<std::string> words;
   std::vector<double> place;
   bool received = false, spread = false, cells = false;
-  std::optional<int64_t> step, head;
+  std::optional<int64_t> step, head, style;
   double density = 0.6;
   int64_t megabytes = 1024;
 };
@@ -44,6 +44,7 @@ class Inspection {
   Inspection(const InspectOptions& options, const AttentionWatch& watch, Image picture) : options_(options), watch_(watch), picture_(std::move(picture)) {
     base_.step = options.step;
     base_.head = options.head;
+    if (options.style) choose_style();
     if (options.step) check_step();
     if (!options.layer.empty()) choose_layer();
   }
@@ -60,7 +61,7 @@ class Inspection {
       for (const PromptWord& word : watch_.words())
         if (done.insert(word.text).second) write_word(word.text);
     }
-    if (files_.empty()) fail(ExitCode::kBadInput, "the prompt has no words to look for; choose --place X,Y, --received or --spread");
+    if (files_.empty()) fail(ExitCode::kBadInput, "there are no words to look for; choose --place X,Y, --received or --spread");
     return files_;
   }
 
@@ -69,6 +70,15 @@ class Inspection {
     const std::vector<int64_t> steps = captured_steps(watch_);
     if (std::find(steps.begin(), steps.end(), *options_.step) == steps.end())
       fail(ExitCode::kUsage, "--step is {}; kept were the steps {}", *options_.step, fmt::join(steps, ", "));
+  }
+
+  /// The maps are of that picture then.
+  void choose_style() {
+    const std::vector<Image> styles = watch_.sources();
+    if (*options_.style > static_cast<int64_t>(styles.size()))
+      fail(ExitCode::kUsage, "--style is {}; the run looked at {} besides itself", *options_.style, styles.empty() ? "no picture" : styles.size() == 1 ? "one picture" : fmt::format("{} pictures", styles.size()));
+    base_.source = *options_.style - 1;
+    picture_ = styles[static_cast<size_t>(*base_.source)];
   }
 
   void choose_layer() {
@@ -97,6 +107,7 @@ class Inspection {
   void write_one(MapKind kind, std::vector<int64_t> tokens, const std::string& label) {
     MapRequest request = base_;
     request.kind = kind;
+    if (kind == MapKind::kWords && base_.source) fail(ExitCode::kUsage, "--word and --style do not go together: words are looked at by the picture's own places");
     request.tokens = std::move(tokens);
     if (!options_.place.empty()) {
       request.x = options_.place[0];
@@ -144,11 +155,12 @@ void add_inspect_verb(CLI::App& app, Invocation& invocation) {
   verb->add_option("--layer", o.layer, "One layer, as \"down 1.0\" or by its path; otherwise the mean of all")->type_name("LAYER");
   verb->add_option("--step", o.step, "One step, counted from 0; otherwise the mean of all")->type_name("N")->check(CLI::NonNegativeNumber);
   verb->add_option("--head", o.head, "One head; otherwise the mean of all")->type_name("N")->check(CLI::NonNegativeNumber);
+  verb->add_option("--style", o.style, "Not in the picture itself but in its style picture N, counted from 1: where in it a place looks, and what of it is used")->type_name("N")->check(CLI::PositiveNumber);
   verb->add_option("--density", o.density, "How much the map covers the picture")->check(CLI::Range(0.0, 1.0))->capture_default_str();
   verb->add_flag("--cells", o.cells, "Every token as one cell, not smoothed");
   verb->add_option("--max-capture-mb", o.megabytes, "Memory for what is kept; longer runs keep every second, fourth, ... step")->check(CLI::Range(1, 1 << 20))->capture_default_str()->type_name("MB");
   state->flags.add_common(*verb, {"", "run"});
-  verb->footer("Examples:\n  attelier inspect house.png maps.png\n  attelier inspect house.png house_map.png --word house --layer \"up 3.1\"\n  attelier inspect job.json look.npy --place 0.3,0.6");
+  verb->footer("Examples:\n  attelier inspect house.png maps.png\n  attelier inspect house.png house_map.png --word house --layer \"up 3.1\"\n  attelier inspect job.json look.npy --place 0.3,0.6\n  attelier inspect styled.png used.png --style 1 --received");
   verb->callback([state, &invocation] {
     const InspectOptions& options = state->options;
     const PreparedJob prepared = prepare_job(load_job(options.job), state->flags);
@@ -160,7 +172,7 @@ void add_inspect_verb(CLI::App& app, Invocation& invocation) {
     RunHooks hooks;
     hooks.watch = &watch;
     run_job(prepared.job, context, &trace, hooks);
-    if (captured_steps(watch).empty()) fail(ExitCode::kUsage, "the method {} cannot be watched; generate can", prepared.job.method->name);
+    if (captured_steps(watch).empty()) fail(ExitCode::kUsage, "the method {} cannot be watched; generate and style can", prepared.job.method->name);
     if (watch.recorder.stride() > 1) context.info("one in {} steps is kept; --max-capture-mb keeps more", watch.recorder.stride());
     const std::vector<fs::path> files = Inspection(options, watch, first_picture(trace)).write();
     invocation.console.clear_line();

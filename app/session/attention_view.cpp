@@ -73,10 +73,14 @@ std::string npy_bytes(const HeatMap& map) {
 MapResult compute_maps(const AttentionWatch& watch, const MapRequest& request, const std::stop_token& stop) {
   const c10::InferenceMode inference;
   const std::vector<CapturedAttention> captures = watch.recorder.captures();
-  MapResult result{request, {}, {}, {}};
-  MapScope scope{request.site, request.step, request.head};
+  MapResult result{request, {}, {}, {}, {}};
+  MapScope scope{request.site, request.step, request.head, request.source};
   result.map = to_heat_map(map_of(captures, request, scope, stop));
-  MapScope words = scope;
+  for (int64_t source = 0; source < static_cast<int64_t>(watch.sources().size()); ++source) {
+    const at::Tensor map = place_map(captures, {request.site, request.step, {}, source}, request.x, request.y, stop);
+    result.source_shares.push_back(map.numel() == 0 ? 0 : map.mean().item<double>());
+  }
+  MapScope words{request.site, request.step, request.head};
   if (words.site.ends_with(kSelf)) words.site.replace(words.site.size() - std::strlen(kSelf), std::string::npos, kCross);
   result.shares = word_shares(captures, words, request.x, request.y, stop);
   if (!request.wants_heads || request.site.empty()) return result;

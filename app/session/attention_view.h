@@ -23,6 +23,7 @@ struct MapRequest {
   std::optional<int64_t> step = std::nullopt;  // as captured; absent = the mean over all
   std::optional<int64_t> head = std::nullopt;  // absent = the mean
   bool wants_heads = false;      // beside the map each head's own; needs a site
+  std::optional<int64_t> source = std::nullopt;  // not in the picture itself but in this one of the watch's sources(), over which the map then lies
   bool operator==(const MapRequest&) const = default;
 };
 
@@ -31,6 +32,7 @@ struct MapResult {
   HeatMap map;                 // empty: nothing was captured there
   std::vector<HeatMap> heads;
   std::vector<double> shares;  // what each text token gets from (x, y)
+  std::vector<double> source_shares;  // what each of the watch's sources gets from there in the layers that look at them, the mean of the heads
 };
 
 /// Throws Interrupted.

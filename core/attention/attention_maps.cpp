@@ -10,8 +10,17 @@ namespace {
 
 constexpr int64_t kRowsAtOnce = 256;  // of the attention matrix in memory
 
+/// Whether the capture's queries saw the keys that the scope asks for.
+bool sees(const CapturedAttention& capture, const std::optional<int64_t>& source) {
+  const auto& sources = capture.control.sources;
+  if (!source) return sources.empty() || std::any_of(sources.begin(), sources.end(), [](const kernels::Source& one) { return !one.k.defined(); });
+  if (*source < 0 || *source >= static_cast<int64_t>(sources.size())) return false;
+  const at::Tensor& k = sources[static_cast<size_t>(*source)].k;
+  return k.defined() && k.size(2) == capture.grid_height * capture.grid_width;  // a map has the grid of the queries
+}
+
 bool is_within(const CapturedAttention& capture, const MapScope& scope, AttentionKind kind) {
-  return capture.site.kind == kind && capture.grid_height > 0 && (scope.site.empty() || capture.site.path == scope.site) && (!scope.step || capture.step == *scope.step) &&
+  return capture.site.kind == kind && sees(capture, scope.source) && capture.grid_height > 0 && (scope.site.empty() || capture.site.path == scope.site) && (!scope.step || capture.step == *scope.step) &&
          (!scope.head || *scope.head < capture.site.heads);
 }
 
@@ -21,8 +30,9 @@ int64_t token_at(const CapturedAttention& capture, double x, double y) {
   return cell(y, capture.grid_height) * capture.grid_width + cell(x, capture.grid_width);
 }
 
-/// Weights that the queries `rows` give to the call's own keys: f32 [H or 1, R, Lk]. Under blend the parts of its sources are added as they were mixed.
-at::Tensor weights(const CapturedAttention& capture, const std::optional<int64_t>& head, const std::vector<int64_t>& rows) {
+/// Weights that the queries `rows` give to the scope's keys: f32 [H or 1, R, Lk]. Under blend the parts of its sources are added as they were mixed.
+at::Tensor weights(const CapturedAttention& capture, const MapScope& scope, const std::vector<int64_t>& rows) {
+  const std::optional<int64_t>& head = scope.head;
   kernels::AttentionControl control = capture.control;
   kernels::Probe probe;
   probe.kind = kernels::ProbeKind::kRows;
@@ -44,7 +54,7 @@ at::Tensor weights(const CapturedAttention& capture, const std::optional<int64_t
     const int64_t keys = (source.k.defined() ? source.k : k).size(2);
     at::Tensor part = all.slice(2, first, first + keys);
     first += keys;
-    if (source.k.defined()) continue;  // another picture's
+    if (scope.source ? s != *scope.source : source.k.defined()) continue;  // another picture's
     if (control.combine == kernels::Combine::kBlend) {
       if (!control.blend_weight.empty()) {
         part = part * control.blend_weight[static_cast<size_t>(s)];
@@ -68,7 +78,7 @@ at::Tensor over_rows(const CapturedAttention& capture, const MapScope& scope, co
     if (stop.stop_requested()) throw Interrupted();
     std::vector<int64_t> rows(static_cast<size_t>(std::min(kRowsAtOnce, capture.q.size(2) - first)));
     std::iota(rows.begin(), rows.end(), first);
-    parts.push_back(reduce(weights(capture, scope.head, rows)));
+    parts.push_back(reduce(weights(capture, scope, rows)));
   }
   return at::cat(parts);
 }
@@ -108,7 +118,7 @@ at::Tensor word_map(std::span<const CapturedAttention> captures, const MapScope&
 at::Tensor place_map(std::span<const CapturedAttention> captures, const MapScope& scope, double x, double y, const std::stop_token& stop) {
   return average(captures, scope, AttentionKind::kSelf, stop, [&](const CapturedAttention& capture) {
     // In units of the mean weight, so that grids of different fineness count the same.
-    return weights(capture, scope.head, {token_at(capture, x, y)}).mean(0)[0] * static_cast<double>(capture.k.size(2));
+    return weights(capture, scope, {token_at(capture, x, y)}).mean(0)[0] * static_cast<double>(capture.k.size(2));
   });
 }
 
@@ -135,7 +145,7 @@ std::vector<double> word_shares(std::span<const CapturedAttention> captures, con
   for (const CapturedAttention& capture : captures) {
     if (!is_within(capture, scope, AttentionKind::kCross)) continue;
     if (stop.stop_requested()) throw Interrupted();
-    const at::Tensor one = weights(capture, scope.head, {token_at(capture, x, y)}).mean(0)[0].to(at::kDouble);
+    const at::Tensor one = weights(capture, scope, {token_at(capture, x, y)}).mean(0)[0].to(at::kDouble);
     sum = sum.defined() ? sum + one : one;
     ++count;
   }

@@ -18,6 +18,7 @@ struct MapScope {
   std::string site;             // its path; "" = all of the kind
   std::optional<int64_t> step;  // as captured
   std::optional<int64_t> head;
+  std::optional<int64_t> source = std::nullopt;  // keys of another picture: this source of the method's control; absent = the picture's own
 };
 
 /// All maps are f32 [height, width] on the largest token grid among the averaged sites; smaller grids are enlarged bilinearly, one site alone keeps its own.
@@ -25,7 +26,7 @@ struct MapScope {
 ///
 /// The share of each place's cross-attention that goes to `tokens`, together (Tang et al. 2023, "What the DAAM", with means in place of sums).
 at::Tensor word_map(std::span<const CapturedAttention> captures, const MapScope& scope, const std::vector<int64_t>& tokens, const std::stop_token& stop = {});
-/// Where the token at (x, y), in shares of the picture, looks: its self-attention over all places of this picture.
+/// Where the token at (x, y), in shares of the picture, looks: its self-attention over all places of this picture, or of the scope's source.
 at::Tensor place_map(std::span<const CapturedAttention> captures, const MapScope& scope, double x, double y, const std::stop_token& stop = {});
 /// How much self-attention each place gets from all others, in multiples of the mean.
 at::Tensor received_map(std::span<const CapturedAttention> captures, const MapScope& scope, const std::stop_token& stop = {});

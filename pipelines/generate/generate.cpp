@@ -167,7 +167,7 @@ const Method kGenerateMethod = {
     generate_parameters(),
     {
         {"image", "a picture to start from (image to image; with a mask: inpainting)", false, false},
-        {"mask", "white where the picture is to be repainted", false, false},
+        {.name = "mask", .help = "white where the picture is to be repainted", .painted_over = "image"},
         {"control", "one picture per ControlNet", false, true},
     },
     {"--prompt \"a red house by the sea\"", "--prompt \"a house in winter\" --image house.png --strength 0.6", "--prompt \"a tree\" --image house.png --mask mask.png"},

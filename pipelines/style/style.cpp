@@ -49,7 +49,8 @@ class Inverter {
     const at::Tensor picture = given.defined() ? given : read_style_picture(path, s_.width, s_.height);
     const TrajectoryKey key = key_of(picture, given.defined());
     const VaeConfig& vae = job_.model->vae().config();
-    const at::Tensor stored = s_.cache ? load_trajectory(key, {s_.steps + 1, vae.latent_channels, s_.height / vae.factor(), s_.width / vae.factor()}) : at::Tensor();
+    const std::filesystem::path folder = given.defined() ? trajectory_folder() : trajectory_folder(path);
+    const at::Tensor stored = s_.cache ? load_trajectory(key, {s_.steps + 1, vae.latent_channels, s_.height / vae.factor(), s_.width / vae.factor()}, folder) : at::Tensor();
     if (stored.defined()) {
       inversion.adopt(stored.to(run_.model.device()));
     } else {
@@ -57,7 +58,7 @@ class Inverter {
       require_finite(latent, "the encoded " + role);
       inversion.run(run_, latent, s_.injection ? s_.start_step : 0, kFeatureBudget, "inverting the " + role);
       require_finite(inversion.latents(), "the inversion of the " + role);
-      if (s_.cache) save_trajectory(key, inversion.latents());
+      if (s_.cache) save_trajectory(key, inversion.latents(), folder);
     }
     if (job_.trace != nullptr)
       for (int64_t k = 0; k <= s_.steps; ++k) job_.trace->add(fmt::format("inversion.{}.{}", role, k), inversion.latents().slice(0, k, k + 1));
@@ -116,7 +117,15 @@ void run(const MethodJob& job, const Context& context, const OutputSink& sink) {
   std::optional<LatentPreview> preview;
   if (context.preview) preview.emplace(*job.model, forward);
 
-  StyleInjection injection(s.strength, s.mix);
+  const auto injection = std::make_shared<StyleInjection>(s.strength, s.mix);
+  AttentionProgram* program = s.injection ? injection.get() : nullptr;
+  if (job.watch != nullptr) {
+    program = job.watch->recorder.over(s.injection ? injection : nullptr);
+    std::vector<Image> pictures;
+    if (s.injection)
+      for (const std::filesystem::path& path : style_paths) pictures.push_back(to_image((read_style_picture(path, s.width, s.height) + 1) / 2));
+    job.watch->set_sources(std::move(pictures));
+  }
   std::vector<float> timesteps;
   StyleSchedule::Sample sample;
   for (int64_t i = 0; i < s.start_step; ++i) {
@@ -128,9 +137,9 @@ void run(const MethodJob& job, const Context& context, const OutputSink& sink) {
       for (Inversion& style : styles) style_features.push_back(style.features(unet, k, i));
       std::vector<const StepFeatures*> pointers;
       for (const StepFeatures& features : style_features) pointers.push_back(&features);
-      injection.use(content_features, pointers);
+      injection->use(content_features, pointers);
     }
-    const at::Tensor prediction = unet.predict(k, i, x, s.injection ? &injection : nullptr, {});
+    const at::Tensor prediction = unet.predict(k, i, x, program, {});
     sample = schedule.sample(k, prediction, x);
     x = sample.latent;
     require_finite(x, fmt::format("sampling step {} of {}", i + 1, s.start_step));
@@ -161,8 +170,8 @@ const Method kStyleMethod = {
     style_parameters(),
     {
         {"content", "the photograph to repaint", true, false},
-        {"style", "the picture whose style is taken; up to three are mixed", true, true},
-        {"style_mask", "one gray picture per style: white where it acts", false, true},
+        {.name = "style", .help = "the picture whose style is taken; up to three are mixed", .required = true, .several = true, .weights = "weights"},
+        {.name = "style_mask", .help = "one gray picture per style: white where it acts", .several = true, .painted_over = "content", .one_per = "style"},
     },
     {"--content photo.jpg --style painting.jpg", "--content photo.jpg --style painting.jpg --gamma 0.3", "--content photo.jpg --style a.png --style b.png --weights 2,1"},
     run,

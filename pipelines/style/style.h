@@ -6,5 +6,6 @@
 namespace attelier {
 
 extern const Method kStyleMethod;
+constexpr size_t kMostStyles = 3;  // that are mixed
 
 }  // namespace attelier

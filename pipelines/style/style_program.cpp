@@ -46,18 +46,19 @@ const StyleInjection::Maps& StyleInjection::maps(int64_t height, int64_t width, 
   return maps;
 }
 
-double StyleInjection::gamma_of(const AttentionSite& site) const {
-  if (strength_.block_gammas.empty()) return strength_.gamma;
+double StyleInjection::of_block(const std::vector<double>& numbers, double all, const AttentionSite& site) const {
+  if (numbers.empty()) return all;
   const auto& blocks = strength_.decoder_blocks;
-  return strength_.block_gammas[static_cast<size_t>(std::find(blocks.begin(), blocks.end(), decoder_block(site.path)) - blocks.begin())];
+  return numbers[static_cast<size_t>(std::find(blocks.begin(), blocks.end(), decoder_block(site.path)) - blocks.begin())];
 }
 
 std::optional<kernels::AttentionControl> StyleInjection::control(const AttentionCall& call) {
   if (!is_injected(call.site, strength_.decoder_blocks)) return std::nullopt;
   ++injections_;
   kernels::AttentionControl control;
-  control.temperature = {strength_.temperature};
-  control.q_blend = kernels::QueryBlend{content_->at(call.site.path).q, gamma_of(call.site), {}};
+  const double temperature = of_block(strength_.block_temperatures, strength_.temperature, call.site);
+  control.temperature = {temperature};
+  control.q_blend = kernels::QueryBlend{content_->at(call.site.path).q, of_block(strength_.block_gammas, strength_.gamma, call.site), {}};
   const double total = std::accumulate(mix_.weights.begin(), mix_.weights.end(), 0.0);
   for (size_t s = 0; s < styles_.size(); ++s) {
     const SiteFeatures& features = styles_[s]->at(call.site.path);
@@ -72,7 +73,7 @@ std::optional<kernels::AttentionControl> StyleInjection::control(const Attention
   if (mix_.masks.empty()) return control;
   const Maps& shares = maps(call.grid_height, call.grid_width, call.q.device());
   kernels::Source own;  // at temperature 1
-  own.key_scale = at::full({1, 1, call.k.size(2)}, 1 / strength_.temperature, at::TensorOptions().dtype(at::kFloat).device(call.q.device()));
+  own.key_scale = at::full({1, 1, call.k.size(2)}, 1 / temperature, at::TensorOptions().dtype(at::kFloat).device(call.q.device()));
   control.sources.push_back(std::move(own));
   control.blend_weight.clear();
   control.blend_weight_map = shares.shares;

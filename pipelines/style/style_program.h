@@ -44,11 +44,11 @@ struct StyleMix {
   bool blend = false;             // one softmax per style, outputs mixed, instead of one over all their tokens; always with masks
 };
 
-/// Strength of the injection. `block_gammas` holds one gamma per entry of `decoder_blocks`, or none: `gamma` for all.
+/// Strength of the injection. `block_gammas` and `block_temperatures` hold one number per entry of `decoder_blocks`, or none: `gamma`, `temperature` for all.
 struct StyleStrength {
   double gamma = 0.75, temperature = 1.5;
   std::vector<int64_t> decoder_blocks;
-  std::vector<double> block_gammas;
+  std::vector<double> block_gammas, block_temperatures = {};
 };
 
 /// q^ = gamma Qc + (1 - gamma) q, logits x temperature, K and V of the styles. Where no mask reaches, the picture's own keys, values and queries stay.
@@ -68,7 +68,8 @@ class StyleInjection : public AttentionProgram {
     std::vector<at::Tensor> shares;
   };
   const Maps& maps(int64_t height, int64_t width, at::Device device);
-  double gamma_of(const AttentionSite& site) const;
+  /// A block's own number, or the one for all.
+  double of_block(const std::vector<double>& numbers, double all, const AttentionSite& site) const;
 
   StyleStrength strength_;
   StyleMix mix_;

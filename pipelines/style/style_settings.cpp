@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "pipelines/style/style.h"
 #include "pipelines/upscale/picture_upscaler.h"
 
 namespace attelier {
@@ -49,6 +50,8 @@ const ParameterDescriptions& style_parameters() {
        .default_value = nullptr, .minimum = 3, .maximum = 11, .advanced = true},
       {.name = "block_gammas", .label = "Gamma per block", .help = "One gamma per decoder block in place of gamma.", .type = kNumbers, .default_value = nullptr, .minimum = 0,
        .maximum = 1, .advanced = true},
+      {.name = "block_temperatures", .label = "Sharpness per block", .help = "One temperature per decoder block in place of temperature.", .type = kNumbers, .default_value = nullptr,
+       .minimum = 0, .maximum = 20, .minimum_is_exclusive = true, .advanced = true},
       {.name = "steps", .label = "Steps", .help = "Inversion steps; absent = 50 (diffusers: 20).", .type = kInteger, .default_value = nullptr, .minimum = 2, .maximum = 999,
        .unit = "steps", .advanced = true},
       {.name = "start_step", .label = "Start step", .help = "How many of the steps are sampled back; absent = all but the first (diffusers: all).", .type = kInteger,
@@ -80,9 +83,14 @@ StyleSettings read_style_settings(const MethodJob& job) {
   strength.temperature = p["temperature"];
   strength.decoder_blocks = s.official ? std::vector<int64_t>{6, 7, 8, 9, 10, 11} : std::vector<int64_t>{7, 8, 9, 10, 11};
   if (!p["layers"].is_null()) strength.decoder_blocks = p["layers"].get<std::vector<int64_t>>();
-  if (!p["block_gammas"].is_null()) strength.block_gammas = p["block_gammas"].get<std::vector<double>>();
-  if (!strength.block_gammas.empty() && strength.block_gammas.size() != strength.decoder_blocks.size())
-    fail(ExitCode::kBadInput, "/params/block_gammas has {} numbers for {} decoder blocks; give one each", strength.block_gammas.size(), strength.decoder_blocks.size());
+  const auto per_block = [&](const char* name) {
+    const std::vector<double> numbers = p[name].is_null() ? std::vector<double>() : p[name].get<std::vector<double>>();
+    if (!numbers.empty() && numbers.size() != strength.decoder_blocks.size())
+      fail(ExitCode::kBadInput, "/params/{} has {} numbers for {} decoder blocks; give one each", name, numbers.size(), strength.decoder_blocks.size());
+    return numbers;
+  };
+  strength.block_gammas = per_block("block_gammas");
+  strength.block_temperatures = per_block("block_temperatures");
   s.steps = p["steps"].is_null() ? (s.official ? 50 : 20) : p["steps"].get<int64_t>();
   s.start_step = p["start_step"].is_null() ? (s.official ? s.steps - 1 : s.steps) : p["start_step"].get<int64_t>();
   if (s.start_step > s.steps) fail(ExitCode::kBadInput, "/params/start_step is {}; allowed is 1 to the number of steps, {}", s.start_step, s.steps);
@@ -100,7 +108,7 @@ StyleSettings read_style_settings(const MethodJob& job) {
   s.cache = p["cache"];
   s.seed = p["seed"];
   const size_t styles = job.inputs.at("style").size();
-  if (styles > 3) fail(ExitCode::kBadInput, "/inputs/style names {} files; at most 3 styles are mixed", styles);
+  if (styles > kMostStyles) fail(ExitCode::kBadInput, "/inputs/style names {} files; at most {} styles are mixed", styles, kMostStyles);
   s.mix.blend = p["combine"] == "blend";
   s.mix.weights = p["weights"].is_null() ? std::vector<double>(styles, 1.0) : p["weights"].get<std::vector<double>>();
   if (s.mix.weights.size() != styles) fail(ExitCode::kBadInput, "/params/weights has {} numbers for {} styles", s.mix.weights.size(), styles);

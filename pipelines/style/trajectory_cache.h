@@ -22,9 +22,12 @@ class TrajectoryKey {
 
 /// The folder of the stored inversions, under the user's cache folder.
 std::filesystem::path trajectory_folder();
-/// The stored latents, or undefined when there are none of this shape or the file is damaged.
-at::Tensor load_trajectory(const TrajectoryKey& key, at::IntArrayRef shape);
-/// Stores f32 latents; a cache that cannot be written is no error. Those not used for longest go when the cache exceeds `limit` bytes.
-void save_trajectory(const TrajectoryKey& key, const at::Tensor& latents, uint64_t limit = uint64_t{1} << 30);
+/// Where the inversions of this picture are kept: in a folder `trajectories` beside it where there is one (a style of the library, whose inversions no
+/// other picture's push out), otherwise in the cache's.
+std::filesystem::path trajectory_folder(const std::filesystem::path& picture);
+/// The stored latents, or undefined when there are none of this shape or the file is damaged. What only the cache has is then stored in `folder` too.
+at::Tensor load_trajectory(const TrajectoryKey& key, at::IntArrayRef shape, const std::filesystem::path& folder = trajectory_folder());
+/// Stores f32 latents; a folder that cannot be written is no error. Those not used for longest go when the folder exceeds `limit` bytes.
+void save_trajectory(const TrajectoryKey& key, const at::Tensor& latents, const std::filesystem::path& folder = trajectory_folder(), uint64_t limit = uint64_t{1} << 30);
 
 }  // namespace attelier

@@ -2,6 +2,7 @@
 #include <cmath>
 #include <fstream>
 
+#include "core/attention/attention_maps.h"
 #include "core/base/files.h"
 #include "pipelines/style/style_adain.h"
 #include "pipelines/style/style_inversion.h"
@@ -87,6 +88,8 @@ TEST(StyleProgram, OtherFeaturesActAndSoDoGammaAndTemperature) {
   EXPECT_GT(relative_difference(injected({0.75, 1, kBlocks, {}}), base), 1e-4);
   EXPECT_TRUE(at::equal(injected({0, 1.5, kBlocks, std::vector<double>(6, 0.75)}), base));
   EXPECT_GT(relative_difference(injected({0, 1.5, kBlocks, {0.75, 0.75, 0.75, 0.75, 0.75, 0.1}}), base), 1e-5);
+  EXPECT_TRUE(at::equal(injected({0.75, 9, kBlocks, {}, std::vector<double>(6, 1.5)}), base));
+  EXPECT_GT(relative_difference(injected({0.75, 9, kBlocks, {}, {1.5, 1.5, 1.5, 1.5, 1.5, 3}}), base), 1e-5);
 }
 
 TEST(StyleProgram, AStyleMixedWithItselfIsThatStyle) {
@@ -258,7 +261,7 @@ TEST(Style, TheCacheStaysWithinItsLimit) {
   fs::remove_all(trajectory_folder());
   const auto key = [](int64_t i) { return TrajectoryKey().add(fmt::format("{}", i)); };
   for (int64_t i = 0; i < 5; ++i) {
-    save_trajectory(key(i), at::full({2, 4, 16, 16}, static_cast<float>(i)), 30000);
+    save_trajectory(key(i), at::full({2, 4, 16, 16}, static_cast<float>(i)), trajectory_folder(), 30000);
     fs::last_write_time(trajectory_folder() / (key(i).digest() + ".safetensors"), fs::file_time_type::clock::now() - std::chrono::hours(10 - i));
   }
   EXPECT_FALSE(load_trajectory(key(0), {2, 4, 16, 16}).defined());
@@ -266,9 +269,59 @@ TEST(Style, TheCacheStaysWithinItsLimit) {
   EXPECT_EQ(load_trajectory(key(4), {2, 4, 16, 16})[0][0][0][0].item<float>(), 4);
   // Use keeps an entry alive.
   EXPECT_TRUE(load_trajectory(key(2), {2, 4, 16, 16}).defined());
-  save_trajectory(key(5), at::ones({2, 4, 16, 16}), 30000);
+  save_trajectory(key(5), at::ones({2, 4, 16, 16}), trajectory_folder(), 30000);
   EXPECT_TRUE(load_trajectory(key(2), {2, 4, 16, 16}).defined());
   EXPECT_FALSE(load_trajectory(key(3), {2, 4, 16, 16}).defined());
+}
+
+TEST(Style, APictureWithAFolderForThemKeepsItsInversionsThere) {
+  fs::remove_all(trajectory_folder());
+  const fs::path own = test_folder() / "kept/style.png", kept = own.parent_path() / "trajectories";
+  fs::create_directories(own.parent_path());
+  fs::copy_file(kPictures.at("style")[0], own, fs::copy_options::overwrite_existing);
+  const Inputs inputs = {{"content", kPictures.at("content")}, {"style", {own}}};
+  // The cache has the inversion already: it is taken over, not computed again.
+  const at::Tensor right = end(style({{"cache", true}}, inputs));
+  fs::create_directories(kept);
+  EXPECT_FALSE(style({{"cache", true}}, inputs).progress.contains("inverting the style"));
+  EXPECT_EQ(std::distance(fs::directory_iterator(kept), {}), 1);
+  // Whatever becomes of the cache.
+  fs::remove_all(trajectory_folder());
+  const MethodRun again = style({{"cache", true}}, inputs);
+  EXPECT_TRUE(again.progress.contains("inverting the content"));
+  EXPECT_FALSE(again.progress.contains("inverting the style"));
+  EXPECT_TRUE(at::equal(end(again), right));
+  // A new one goes there and nowhere else.
+  style({{"cache", true}, {"steps", 4}}, inputs);
+  EXPECT_EQ(std::distance(fs::directory_iterator(kept), {}), 2);
+  EXPECT_EQ(std::distance(fs::directory_iterator(trajectory_folder()), {}), 2) << "the content's";
+  fs::remove_all(own.parent_path());
+}
+
+TEST(Style, AWatchedRunIsTheSameAndShowsWherePlacesLookInTheStyles) {
+  const Inputs inputs = {{"content", kPictures.at("content")}, {"style", {kPictures.at("style")[0], pipeline_fixture("picture.png")}}};
+  const Json params = {{"steps", 5}, {"cache", false}, {"weights", {3, 1}}, {"combine", "blend"}};
+  AttentionWatch watch;
+  const MethodRun plain = style(params, inputs), watched = run_method("style", shared_model(), params, inputs, {}, &watch);
+  EXPECT_TRUE(at::equal(end(watched), end(plain)));
+  EXPECT_TRUE(watch.words().empty());
+  ASSERT_EQ(watch.sources().size(), 2u);
+  EXPECT_EQ(watch.sources()[0].width, shared_model().native_size());
+  const std::vector<CapturedAttention> captures = watch.recorder.captures();
+  EXPECT_EQ(captured_steps(captures), (std::vector<int64_t>{0, 1, 2, 3}));
+  const std::string injected = "up_blocks.3.attentions.2.transformer_blocks.0.attn1", plain_site = "down_blocks.0.attentions.0.transformer_blocks.0.attn1";
+  // Maps are in multiples of the mean: over a whole picture they average to its share.
+  const auto share = [&](const std::string& site, std::optional<int64_t> source) {
+    const at::Tensor map = place_map(captures, {site, 1, {}, source}, 0.3, 0.6);
+    return map.numel() == 0 ? 0.0 : map.mean().item<double>();
+  };
+  EXPECT_NEAR(share(injected, 0), 0.75, 1e-4);
+  EXPECT_NEAR(share(injected, 1), 0.25, 1e-4);
+  EXPECT_EQ(share(injected, {}), 0) << "keys and values are the styles' alone";
+  EXPECT_EQ(share(plain_site, 0), 0);
+  EXPECT_NEAR(share(plain_site, {}), 1, 1e-4);
+  const at::Tensor received = received_map(captures, {injected, {}, {}, 0});
+  EXPECT_NEAR(received.mean().item<double>(), 0.75, 1e-4);
 }
 
 TEST(Style, FeaturesThatDoNotFitAreComputedAgainBitForBit) {
@@ -320,6 +373,7 @@ TEST(Style, WrongJobsAreRefusedByName) {
   refused({{"size", {100, 100}}}, kPictures, "multiples of 8");
   refused({{"weights", {1, 2}}}, kPictures, "/params/weights");
   refused({{"block_gammas", {0.5}}}, kPictures, "/params/block_gammas");
+  refused({{"block_temperatures", {1.5, 1.5}}, {"layers", {8}}}, kPictures, "/params/block_temperatures");
   refused(Json::object(), {{"content", {picture}}, {"style", {picture, picture, picture, picture}}}, "at most 3");
   refused(Json::object(), {{"content", {picture}}, {"style", {picture}}, {"style_mask", {picture, picture}}}, "/inputs/style_mask");
   refused({{"content_latents", pipeline_fixture("style.safetensors") + ":prompt_embeds"}}, kPictures, "/params/content_latents");

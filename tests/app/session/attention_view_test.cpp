@@ -90,6 +90,33 @@ TEST_F(AttentionViewTest, EveryKindOfMapAndItsHeads) {
   EXPECT_TRUE(compute_maps(watch(), {.kind = MapKind::kReceived, .site = "nowhere"}).map.empty());
 }
 
+TEST_F(AttentionViewTest, AStyledPictureLooksIntoItsStyles) {
+  Journal journal(*folder_ / "styled.sqlite");
+  JobQueue queue(journal);
+  const auto styled = std::make_shared<AttentionWatch>();
+  const std::string picture = pictures_->first.string();
+  const int64_t id = queue.add(parse_job({{"method", "style"},
+                                          {"model", (*folder_ / "tiny").string()},
+                                          {"inputs", {{"content", picture}, {"style", {picture, picture}}}},
+                                          {"params", {{"steps", 3}, {"cache", false}, {"weights", {1, 3}}, {"combine", "blend"}}},
+                                          {"output", {{"dir", folder_->path().string()}}},
+                                          {"run", {{"device", "cpu"}, {"threads", 1}}}}),
+                               false, styled);
+  queue.wait();
+  ASSERT_EQ(journal.entry(id).state, JobState::kDone) << journal.entry(id).error;
+  EXPECT_EQ(captured_steps(*styled), (std::vector<int64_t>{0, 1}));
+  MapRequest request{.kind = MapKind::kPlace, .x = 0.2, .y = 0.7, .source = 1};
+  const MapResult looks = compute_maps(*styled, request);
+  EXPECT_FALSE(looks.map.empty());
+  ASSERT_EQ(looks.source_shares.size(), 2U);
+  EXPECT_NEAR(looks.source_shares[0], 0.25, 1e-4);
+  EXPECT_NEAR(looks.source_shares[1], 0.75, 1e-4);
+  request.source.reset();
+  EXPECT_FALSE(compute_maps(*styled, request).map.empty()) << "layers without the style look at the picture itself";
+  EXPECT_TRUE(compute_maps(watch(), {.kind = MapKind::kPlace, .source = 0}).map.empty());
+  EXPECT_TRUE(compute_maps(watch(), {.kind = MapKind::kPlace}).source_shares.empty());
+}
+
 TEST_F(AttentionViewTest, TheWorkerAnswersTheNewestRequest) {
   std::atomic<int> wakes = 0;
   MapWorker worker([&] { ++wakes; });

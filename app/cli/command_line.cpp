@@ -54,6 +54,8 @@ std::string first_screen(const CLI::App& app) {
       {"bench", {"forward, attend, trace, bench", "Hold any part against other software; measure it"}},
       {"queue", {"queue, history", "Jobs that wait, and what was made"}},
       {"history", {"", ""}},
+      {"models", {"models, styles", "The models and the styles that you keep"}},
+      {"styles", {"", ""}},
       {"meta", {"meta, config", "Jobs in pictures; settings and where they come from"}},
       {"config", {"", ""}}};
   for (const CLI::App* verb : app.get_subcommands({})) {
@@ -145,6 +147,7 @@ int run_command_line(int argc, char** argv) {
   add_bench_verb(app, invocation);
   add_evaluate_verb(app, invocation);
   add_models_verb(app, invocation);
+  add_styles_verb(app, invocation);
   add_meta_verb(app, invocation);
   add_config_verb(app, invocation);
   add_scenes_verb(app, invocation);

@@ -55,6 +55,7 @@ void add_forward_verb(CLI::App& app, Invocation& invocation);
 void add_attend_verb(CLI::App& app, Invocation& invocation);
 void add_bench_verb(CLI::App& app, Invocation& invocation);
 void add_models_verb(CLI::App& app, Invocation& invocation);
+void add_styles_verb(CLI::App& app, Invocation& invocation);
 void add_meta_verb(CLI::App& app, Invocation& invocation);
 void add_config_verb(CLI::App& app, Invocation& invocation);
 void add_evaluate_verb(CLI::App& app, Invocation& invocation);

@@ -13,7 +13,7 @@
 
 namespace attelier {
 
-/// Saves two seconds after the last change and every minute while changes go on, into a folder of its own below `base`: the document as JSON, its mask
+/// Saves two seconds after the last change and every minute while changes go on, into a folder of its own below `base`: the document as JSON, its masks
 /// as PNG beside it, each whole or not at all, the five newest. Every instance of the program locks its own folder. Files are written on another
 /// thread; what goes wrong there is told by trouble(), and tried again after the next change.
 class Autosave {

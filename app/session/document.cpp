@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "app/session/mask_brush.h"
 #include "core/base/files.h"
 
 namespace attelier {
@@ -18,7 +19,7 @@ size_t bytes_of(const InputPaths& paths) {
 size_t bytes_of(const JobOutput& output) { return output.folder.native().size() + output.pattern.size(); }
 size_t bytes_of(const JobRun&) { return sizeof(JobRun); }
 size_t bytes_of(const Mask&) { return 0; }  // counted as a difference
-size_t bytes_of(const MethodState& state) {
+size_t bytes_of(const MethodState& state) {  // the same for its masks
   size_t bytes = state.model.size() + bytes_of(state.params);
   for (const auto& [name, paths] : state.inputs) bytes += bytes_of(paths);
   return bytes;
@@ -28,6 +29,14 @@ size_t difference(const T&, const T&) {
   return 0;
 }
 size_t difference(const Mask& a, const Mask& b) { return a.different_tiles(b) * sizeof(Mask::Tile); }
+size_t difference(const MethodState& a, const MethodState& b) {
+  size_t bytes = 0;
+  for (const auto& [name, masks] : a.masks) {
+    const auto found = b.masks.find(name);
+    for (size_t i = 0; i < masks.size(); ++i) bytes += difference(masks[i], found != b.masks.end() && i < found->second.size() ? found->second[i] : Mask());
+  }
+  return bytes;
+}
 
 /// One place of the document before and after.
 template <typename T>
@@ -73,8 +82,15 @@ const ParameterDescription& parameter_of(const Method& method, const std::string
   return *found;
 }
 
-bool has_input(const Method& method, const std::string& name) {
-  return std::any_of(method.inputs.begin(), method.inputs.end(), [&](const InputDescription& one) { return one.name == name; });
+const InputDescription* find_input(const Method& method, const std::string& name) {
+  const auto found = std::find_if(method.inputs.begin(), method.inputs.end(), [&](const InputDescription& one) { return one.name == name; });
+  return found == method.inputs.end() ? nullptr : &*found;
+}
+
+const InputDescription& input_of(const Method& method, const std::string& name) {
+  const InputDescription* input = find_input(method, name);
+  if (input == nullptr) fail(ExitCode::kUsage, "{} has no input \"{}\"", method.name, name);
+  return *input;
 }
 
 /// `given` with defaults for what is missing, unknown or wrong.
@@ -91,8 +107,45 @@ Json tolerant(const ParameterDescriptions& descriptions, const Json& given) {
   return resolve_parameters(descriptions, good, "", none);
 }
 
+/// Every input is there, and as many masks as there must be.
 void complete_inputs(const Method& method, MethodState& state) {
   for (const InputDescription& input : method.inputs) state.inputs[input.name];
+  for (const InputDescription& input : method.inputs)
+    if (!input.painted_over.empty()) state.masks[input.name].resize(input.one_per.empty() ? 1 : state.inputs[input.one_per].size());
+}
+
+constexpr size_t kNew = SIZE_MAX;  // of an order: a file that was not there
+
+/// What belonged to the files of `input` before, in their new order: weights, and masks of which there is one for each.
+void reorder(const Method& method, const InputDescription& input, const std::vector<size_t>& order, MethodState& state) {
+  const auto moved = [&](const auto& list, const auto& fresh) {
+    std::decay_t<decltype(list)> result;
+    for (const size_t place : order) result.push_back(place < list.size() ? list[place] : fresh);
+    return result;
+  };
+  if (!input.weights.empty() && state.params[input.weights].is_array()) state.params[input.weights] = moved(state.params[input.weights], Json(1.0));
+  for (const InputDescription& mask : method.inputs)
+    if (mask.one_per == input.name && !mask.painted_over.empty()) state.masks[mask.name] = moved(state.masks[mask.name], Mask());
+}
+
+/// The settings of one method anew.
+std::unique_ptr<Command> set_state(const Document& document, std::string label, const std::string& method, MethodState state) {
+  return set_value<MethodState>(document, std::move(label), "", [method](Document& d) -> MethodState& { return d.methods[method]; }, std::move(state));
+}
+
+/// Blank ones among painted masks of one picture become all that the painted ones leave.
+std::vector<Mask> with_rest(std::vector<Mask> masks) {
+  const auto painted = std::find_if(masks.begin(), masks.end(), [](const Mask& mask) { return !mask.is_blank(); });
+  if (painted == masks.end()) return {};
+  Image rest{painted->width(), painted->height(), 1, std::vector<uint8_t>(static_cast<size_t>(painted->width() * painted->height()), 255)};
+  for (const Mask& mask : masks) {
+    if (mask.is_blank()) continue;
+    const Image image = resized(mask, rest.width, rest.height).to_image();
+    for (size_t i = 0; i < rest.pixels.size(); ++i) rest.pixels[i] = std::min<uint8_t>(rest.pixels[i], 255 - image.pixels[i]);
+  }
+  for (Mask& mask : masks)
+    if (mask.is_blank()) mask = Mask(rest);
+  return masks;
 }
 
 void read_common(const Json& json, Document& document) {
@@ -114,13 +167,6 @@ Json inputs_json(const std::map<std::string, InputPaths>& inputs) {
 }
 
 Json run_json(const JobRun& run) { return {{"device", run.device}, {"dtype", run.dtype}, {"threads", run.threads}}; }
-
-/// Whether the painted mask goes into the job.
-bool uses_mask(const Document& document) {
-  if (!has_input(method_of(document.method), "mask") || document.mask.is_blank()) return false;
-  const auto image = document.state().inputs.find("image");
-  return image != document.state().inputs.end() && !image->second.empty();
-}
 
 Json job_json(const Document& document) {
   const MethodState& state = document.state();
@@ -158,11 +204,36 @@ std::unique_ptr<Command> set_parameter(const Document& document, const std::stri
   return set_value<Json>(document, description.label, method + "/params/" + name, [method, name](Document& d) -> Json& { return d.methods[method].params[name]; }, std::move(value));
 }
 
-std::unique_ptr<Command> set_input(const Document& document, const std::string& name, InputPaths paths) {
+std::unique_ptr<Command> set_parameters(const Document& document, const std::string& label, Json params) {
   const std::string method = document.method;
-  if (!has_input(method_of(method), name)) fail(ExitCode::kUsage, "{} has no input \"{}\"", method, name);
-  return set_value<InputPaths>(
-      document, "Input " + name, "", [method, name](Document& d) -> InputPaths& { return d.methods[method].inputs[name]; }, std::move(paths));
+  return set_value<Json>(document, label, "", [method](Document& d) -> Json& { return d.methods[method].params; }, std::move(params));
+}
+
+std::unique_ptr<Command> set_input(const Document& document, const std::string& name, InputPaths paths) {
+  const Method& method = method_of(document.method);
+  const InputDescription& input = input_of(method, name);
+  InputPaths before = document.state().inputs.at(name);
+  std::vector<size_t> order;
+  for (const fs::path& path : paths) {
+    const auto found = std::find(before.begin(), before.end(), path);
+    order.push_back(found == before.end() ? kNew : static_cast<size_t>(found - before.begin()));
+    if (found != before.end()) *found = fs::path();  // the next equal one is another
+  }
+  MethodState state = document.state();
+  state.inputs[name] = std::move(paths);
+  reorder(method, input, order, state);
+  return set_state(document, "Input " + name, document.method, std::move(state));
+}
+
+std::unique_ptr<Command> reorder_input(const Document& document, const std::string& name, const std::vector<size_t>& order) {
+  const Method& method = method_of(document.method);
+  const InputDescription& input = input_of(method, name);
+  MethodState state = document.state();
+  InputPaths paths;
+  for (const size_t place : order) paths.push_back(state.inputs.at(name).at(place));
+  state.inputs[name] = std::move(paths);
+  reorder(method, input, order, state);
+  return set_state(document, "Order of " + name, document.method, std::move(state));
 }
 
 std::unique_ptr<Command> set_model(const Document& document, const std::string& model) {
@@ -182,22 +253,23 @@ std::unique_ptr<Command> set_run(const Document& document, JobRun run) {
   return set_value<JobRun>(document, "Device and threads", "run", [](Document& d) -> JobRun& { return d.run; }, std::move(run));
 }
 
-std::unique_ptr<Command> paint(const std::string& label, Mask before, Mask after) {
-  return std::make_unique<SetValue<Mask>>(label, "", [](Document& d) -> Mask& { return d.mask; }, std::move(before), std::move(after));
+std::unique_ptr<Command> paint(const Document& document, const std::string& label, const std::string& name, size_t index, Mask before, Mask after) {
+  document.state().masks.at(name).at(index);  // there is one
+  return std::make_unique<SetValue<Mask>>(label, "", [method = document.method, name, index](Document& d) -> Mask& { return d.methods[method].masks[name][index]; }, std::move(before), std::move(after));
 }
 
 std::unique_ptr<Command> restore(const Document& document, const Job& job) {
-  const std::string method = job.method->name;
-  MethodState state{job.model, job.params, job.inputs};
-  std::vector<std::unique_ptr<Command>> commands;
-  const auto mask = state.inputs.find("mask");
-  if (mask != state.inputs.end() && mask->second.size() == 1 && !state.inputs["image"].empty()) {
-    commands.push_back(paint("Mask", document.mask, Mask(load_image(mask->second.front()))));
-    mask->second.clear();
-  }
+  MethodState state{job.model, job.params, job.inputs, {}};
   complete_inputs(*job.method, state);
-  commands.push_back(set_method(document, method));
-  commands.push_back(set_value<MethodState>(document, "Settings", "", [method](Document& d) -> MethodState& { return d.methods[method]; }, std::move(state)));
+  for (auto& [name, masks] : state.masks) {
+    InputPaths& files = state.inputs[name];
+    if (files.size() != masks.size() || state.inputs[find_input(*job.method, name)->painted_over].empty()) continue;  // the job's check says what is wrong
+    for (size_t i = 0; i < files.size(); ++i) masks[i] = Mask(load_image(files[i]));
+    files.clear();
+  }
+  std::vector<std::unique_ptr<Command>> commands;
+  commands.push_back(set_method(document, job.method->name));
+  commands.push_back(set_state(document, "Settings", job.method->name, std::move(state)));
   return std::make_unique<CommandGroup>("Settings of a job", std::move(commands));
 }
 
@@ -219,15 +291,23 @@ std::map<std::string, std::string> problems_of(const Document& document) {
   return messages;
 }
 
+std::string write_mask(const Mask& mask, const fs::path& folder) {
+  const std::string png = encode_png(mask.to_image()), name = fmt::format("mask-{}.png", sha256(png).substr(0, 16));
+  std::error_code error;
+  if (!fs::exists(folder / name, error)) write_file_atomically(folder / name, png);
+  return name;
+}
+
 Job to_job(const Document& document, const fs::path& mask_folder) {
   Json json = job_json(document);
-  if (uses_mask(document)) {
-    const std::string png = encode_png(document.mask.to_image());
+  const MethodState& state = document.state();
+  for (const auto& [name, masks] : state.masks) {
+    if (state.inputs.at(find_input(method_of(document.method), name)->painted_over).empty()) continue;
+    const std::vector<Mask> whole = with_rest(masks);
+    if (whole.empty()) continue;
     fs::create_directories(mask_folder);
-    const fs::path file = mask_folder / fmt::format("mask-{}.png", sha256(png).substr(0, 16));
-    std::error_code error;
-    if (!fs::exists(file, error)) write_file_atomically(file, png);
-    json["inputs"]["mask"] = file.string();
+    json["inputs"][name] = Json::array();
+    for (const Mask& mask : whole) json["inputs"][name].push_back((mask_folder / write_mask(mask, mask_folder)).string());
   }
   return parse_job(json, {"the form", "", {}});
 }
@@ -251,14 +331,13 @@ Document document_from_json(const Json& json) {
     const Json model = given.is_object() ? given.value("model", Json()) : Json();
     state.model = model.is_string() ? model.get<std::string>() : method->default_model;
     state.params = tolerant(method->parameters, given.is_object() ? given.value("params", Json::object()) : Json::object());
-    complete_inputs(*method, state);
     const Json inputs = given.is_object() ? given.value("inputs", Json::object()) : Json::object();
-    if (!inputs.is_object()) continue;
-    for (const auto& [role, paths] : inputs.items()) {
-      if (!has_input(*method, role) || !paths.is_array()) continue;
-      for (const Json& path : paths)
-        if (path.is_string()) state.inputs[role].emplace_back(path.get<std::string>());
-    }
+    if (inputs.is_object())
+      for (const auto& [role, paths] : inputs.items())
+        if (find_input(*method, role) != nullptr && paths.is_array())
+          for (const Json& path : paths)
+            if (path.is_string()) state.inputs[role].emplace_back(path.get<std::string>());
+    complete_inputs(*method, state);
   }
   read_common(json, document);
   return document;

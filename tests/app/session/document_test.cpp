@@ -25,6 +25,9 @@ class DocumentTest : public ::testing::Test {
   Document document_ = new_document();
 };
 
+/// The mask of generate's input.
+Mask& mask_of(Document& document) { return document.methods["generate"].masks["mask"][0]; }
+
 /// A round dab, painted as views do: on a copy that shares its tiles.
 Mask dab(Mask mask, int64_t x, int64_t y, int64_t radius, uint8_t value) {
   for (int64_t j = std::max<int64_t>(0, y - radius); j < std::min(mask.height(), y + radius); ++j)
@@ -93,7 +96,7 @@ TEST_F(DocumentTest, RandomEditsAreTakenBackAndDoneAgain) {
     std::mt19937 random(seed);
     UndoStack undo = stack();
     document_ = new_document();
-    document_.mask = Mask(700, 600);
+    mask_of(document_) = Mask(700, 600);
     std::vector<Document> states = {document_};
     const auto pick = [&](int64_t n) { return static_cast<int64_t>(random() % static_cast<uint32_t>(n)); };
     for (int step = 0; step < 60; ++step) {
@@ -103,13 +106,22 @@ TEST_F(DocumentTest, RandomEditsAreTakenBackAndDoneAgain) {
         case 0: command = set_parameter(document_, generate ? "steps" : "seed", pick(100)); break;
         case 1: command = set_parameter(document_, generate ? "prompt" : "gamma", generate ? Json(std::to_string(pick(1000))) : Json(0.5)); break;
         case 2: command = set_method(document_, generate ? "style" : "generate"); break;
-        case 3: command = set_input(document_, generate ? "image" : "style", {"/x/" + std::to_string(pick(9)) + ".png"}); break;
+        case 3: {
+          InputPaths files(generate ? 1 : static_cast<size_t>(pick(4)));
+          for (fs::path& file : files) file = "/x/" + std::to_string(pick(5)) + ".png";
+          command = set_input(document_, generate ? "image" : "style", files);
+          break;
+        }
         case 4: command = set_run(document_, {"cpu", "float32", pick(4)}); break;
         case 5: command = set_model(document_, "model " + std::to_string(pick(5))); break;
         default: {
-          Mask before = document_.mask;
-          document_.mask = dab(before, pick(700), pick(600), 1 + pick(200), static_cast<uint8_t>(pick(256)));
-          command = paint("Stroke", std::move(before), document_.mask);
+          const std::string input = generate ? "mask" : "style_mask";
+          std::vector<Mask>& masks = document_.state().masks.at(input);
+          if (masks.empty()) continue;
+          const auto index = static_cast<size_t>(pick(static_cast<int64_t>(masks.size())));
+          Mask before = masks[index];
+          masks[index] = dab(before.width() > 0 ? before : Mask(700, 600), pick(700), pick(600), 1 + pick(200), static_cast<uint8_t>(pick(256)));
+          command = paint(document_, "Stroke", input, index, std::move(before), masks[index]);
         }
       }
       now_ += 1;
@@ -131,20 +143,20 @@ TEST_F(DocumentTest, RandomEditsAreTakenBackAndDoneAgain) {
 }
 
 TEST_F(DocumentTest, StrokesCostTheTilesTheyTouchAndTheBudgetDropsTheOldest) {
-  document_.mask = Mask(2048, 2048);
+  mask_of(document_) = Mask(2048, 2048);
   UndoStack undo = stack(8 * sizeof(Mask::Tile));
   for (int i = 0; i < 20; ++i, now_ += 1) {
-    Mask before = document_.mask;
+    Mask before = mask_of(document_);
     Mask after = dab(before, 128 + 256 * (i % 8), 128, 50, 255);
-    undo.push(document_, paint("Stroke", before, after));
+    undo.push(document_, paint(document_, "Stroke", "mask", 0, before, after));
   }
   EXPECT_LE(undo.byte_size(), 8 * sizeof(Mask::Tile));
   EXPECT_GE(undo.steps(), 2);
   EXPECT_LT(undo.steps(), 8);
-  Mask whole = document_.mask;
+  Mask whole = mask_of(document_);
   for (int64_t row = 0; row < 8; ++row)
     for (int64_t column = 0; column < 8; ++column) whole.writable_tile(column, row).fill(9);
-  undo.push(document_, paint("Fill", document_.mask, whole));
+  undo.push(document_, paint(document_, "Fill", "mask", 0, mask_of(document_), whole));
   EXPECT_EQ(undo.steps(), 1) << "the newest is kept, however large";
   EXPECT_EQ(undo.undo_label(), "Fill");
 }
@@ -180,23 +192,103 @@ TEST_F(DocumentTest, BecomesAJobAndComesBack) {
   const fs::path picture = folder_ / "picture.png";
   save_image(picture, Image{600, 300, 3, std::vector<uint8_t>(600 * 300 * 3, 90)});
   UndoStack undo = stack();
-  document_.mask = dab(Mask(600, 300), 100, 100, 60, 255);
+  mask_of(document_) = dab(Mask(600, 300), 100, 100, 60, 255);
   EXPECT_FALSE(to_job(document_, folder_ / "masks").inputs.contains("mask")) << "nothing to repaint";
   undo.push(document_, set_input(document_, "image", {picture}));
   undo.push(document_, set_parameter(document_, "prompt", "a lake"));
   const Job job = to_job(document_, folder_ / "masks");
   ASSERT_TRUE(job.inputs.contains("mask"));
-  EXPECT_EQ(Mask(load_image(job.inputs.at("mask")[0])), document_.mask);
+  EXPECT_EQ(Mask(load_image(job.inputs.at("mask")[0])), mask_of(document_));
   Document other = new_document("style");
   const Document before = other;
   undo.clear();
   undo.push(other, restore(other, job));
   EXPECT_EQ(other.method, "generate");
   EXPECT_EQ(other.state(), document_.state());
-  EXPECT_EQ(other.mask, document_.mask);
+  EXPECT_EQ(mask_of(other), mask_of(document_));
   EXPECT_EQ(to_job(other, folder_ / "masks").to_json(), job.to_json());
   undo.undo(other);
   EXPECT_EQ(other, before);
+}
+
+TEST_F(DocumentTest, WhatBelongsToAStyleStaysWithItWhereverItStands) {
+  UndoStack undo = stack();
+  const auto region = [](int64_t x) { return dab(Mask(300, 200), x, 100, 30, 255); };
+  const auto masks = [&]() -> const std::vector<Mask>& { return document_.state().masks.at("style_mask"); };
+  undo.push(document_, set_method(document_, "style"));
+  EXPECT_TRUE(masks().empty());
+  undo.push(document_, set_input(document_, "style", {"/a.png", "/b.png", "/a.png"}));
+  ASSERT_EQ(masks().size(), 3U);
+  for (size_t i = 0; i < 3; ++i) undo.push(document_, paint(document_, "Stroke", "style_mask", i, masks()[i], region(50 + 100 * static_cast<int64_t>(i))));
+  undo.push(document_, set_parameter(document_, "weights", {1.0, 2.0, 3.0}));
+  const Document before = document_;
+  // Equal files are told apart by their place.
+  undo.push(document_, reorder_input(document_, "style", {2, 0, 1}));
+  EXPECT_EQ(document_.state().inputs.at("style"), (InputPaths{"/a.png", "/a.png", "/b.png"}));
+  EXPECT_EQ(masks(), (std::vector<Mask>{region(250), region(50), region(150)}));
+  EXPECT_EQ(document_.state().params["weights"], Json({3.0, 1.0, 2.0}));
+  // One is taken away, another comes.
+  undo.push(document_, set_input(document_, "style", {"/b.png", "/c.png"}));
+  EXPECT_EQ(masks(), (std::vector<Mask>{region(150), Mask()}));
+  EXPECT_EQ(document_.state().params["weights"], Json({2.0, 1.0}));
+  undo.undo(document_);
+  undo.undo(document_);
+  EXPECT_EQ(document_, before);
+}
+
+TEST_F(DocumentTest, AStyleThatIsNotPaintedActsWhereNoOtherDoes) {
+  const auto picture = [&](const std::string& name) {
+    save_image(folder_ / name, Image{300, 200, 3, std::vector<uint8_t>(300 * 200 * 3, 90)});
+    return folder_ / name;
+  };
+  UndoStack undo = stack();
+  undo.push(document_, set_method(document_, "style"));
+  undo.push(document_, set_input(document_, "content", {picture("content.png")}));
+  undo.push(document_, set_input(document_, "style", {picture("a.png"), picture("b.png"), picture("c.png")}));
+  EXPECT_FALSE(to_job(document_, folder_ / "masks").inputs.contains("style_mask")) << "all act everywhere";
+  const Mask left = dab(Mask(300, 200), 60, 100, 50, 255), soft = dab(Mask(300, 200), 90, 100, 50, 100);
+  undo.push(document_, paint(document_, "Stroke", "style_mask", 0, Mask(), left));
+  undo.push(document_, paint(document_, "Stroke", "style_mask", 2, Mask(), soft));
+  const Job job = to_job(document_, folder_ / "masks");
+  const auto& files = job.inputs.at("style_mask");
+  ASSERT_EQ(files.size(), 3U);
+  EXPECT_EQ(Mask(load_image(files[0])), left);
+  EXPECT_EQ(Mask(load_image(files[2])), soft);
+  const Mask rest(load_image(files[1]));
+  for (int64_t x = 0; x < 300; x += 7)
+    for (int64_t y = 0; y < 200; y += 7) ASSERT_EQ(rest.at(x, y), 255 - std::max(left.at(x, y), soft.at(x, y))) << x << " " << y;
+  // The job's masks come back as painted ones, and give the same job.
+  Document other = new_document("generate");
+  undo.push(other, restore(other, job));
+  EXPECT_EQ(other.state().masks.at("style_mask"), (std::vector<Mask>{left, rest, soft}));
+  EXPECT_TRUE(other.state().inputs.at("style_mask").empty());
+  EXPECT_EQ(to_job(other, folder_ / "masks").to_json(), job.to_json());
+  // Saved and read again.
+  Autosave autosave(folder_ / "autosave", [this] { return now_; });
+  autosave.changed(document_);
+  autosave.flush();
+  EXPECT_EQ(autosave.newest()->document, document_);
+}
+
+TEST_F(DocumentTest, AnAutosaveOfTheFirstVersionKeepsItsMask) {
+  Autosave autosave(folder_ / "autosave", [this] { return now_; });
+  mask_of(document_) = dab(Mask(300, 300), 30, 20, 10, 255);
+  autosave.changed(document_);
+  autosave.flush();
+  const fs::path file = autosave.newest()->file;
+  Json json = Json::parse(read_file(file));
+  const Json masks = json["masks"];
+  json["mask"] = masks["generate"]["mask"][0];
+  json.erase("masks");
+  write_file_atomically(file, json.dump());
+  EXPECT_EQ(autosave.newest()->document, document_);
+  // What strangers wrote there does no harm.
+  for (const Json& wrong : {Json(5), Json::array({1}), Json{{"generate", 3}}, Json{{"generate", {{"mask", {1, 2, 3}}}}}, Json{{"generate", {{"mask", {{{"a", 1}}}}}}}}) {
+    json.erase("mask");
+    json["masks"] = wrong;
+    write_file_atomically(file, json.dump());
+    EXPECT_TRUE(mask_of(autosave.newest()->document).is_blank()) << wrong.dump();
+  }
 }
 
 TEST_F(DocumentTest, JsonOfOtherVersionsKeepsWhatIsValid) {
@@ -245,7 +337,7 @@ TEST_F(DocumentTest, AutosavesAfterAPauseAndRotates) {
   while (count() < 2 && autosave.trouble().empty()) std::this_thread::sleep_for(std::chrono::milliseconds(1));
   EXPECT_EQ(count(), 2);
   for (int i = 0; i < 8; ++i) {
-    document_.mask = dab(Mask(300, 300), 30 * i, 20, 10, 255);
+    mask_of(document_) = dab(Mask(300, 300), 30 * i, 20, 10, 255);
     change("state " + std::to_string(i));
     autosave.flush();
   }
@@ -255,7 +347,7 @@ TEST_F(DocumentTest, AutosavesAfterAPauseAndRotates) {
 }
 
 TEST_F(DocumentTest, ACrashLosesNothingThatWasSavedAndInstancesKeepApart) {
-  document_.mask = dab(Mask(300, 300), 30, 20, 10, 255);
+  mask_of(document_) = dab(Mask(300, 300), 30, 20, 10, 255);
   const fs::path base = folder_ / "autosave";
   NumberPipe saved;
   ChildProcess child([&] {
@@ -282,7 +374,7 @@ TEST_F(DocumentTest, ACrashLosesNothingThatWasSavedAndInstancesKeepApart) {
   auto newest = again.newest();
   ASSERT_TRUE(newest.has_value());
   EXPECT_GE(newest->document.state().params["seed"], last);
-  EXPECT_EQ(newest->document.mask, document_.mask);
+  EXPECT_EQ(mask_of(newest->document), mask_of(document_));
   // A torn file is passed over.
   write_file_atomically(newest->file, read_file(newest->file).substr(0, 200));
   EXPECT_EQ(again.newest()->document.state().params["seed"].get<int64_t>(), newest->document.state().params["seed"].get<int64_t>() - 1);

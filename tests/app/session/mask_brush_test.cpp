@@ -175,18 +175,18 @@ TEST(MaskBrush, AStrokeIsOneStepThatIsTakenBackWhole) {
   Document document = new_document();
   UndoStack undo;
   const Mask blank(512, 512), after = stroked(blank, {.radius = 30}, {{100, 100}, {400, 400}});
-  document.mask = blank;
-  undo.push(document, paint("Paint stroke", blank, after));
+  document.state().masks["mask"][0] = blank;
+  undo.push(document, paint(document, "Paint stroke", "mask", 0, blank, after));
   const Mask more = stroked(after, {.radius = 10}, {{10, 400}});
-  undo.push(document, paint("Paint stroke", after, more));
+  undo.push(document, paint(document, "Paint stroke", "mask", 0, after, more));
   EXPECT_EQ(undo.steps(), 2u);
   undo.undo(document);
-  EXPECT_EQ(document.mask, after);
+  EXPECT_EQ(document.state().masks["mask"][0], after);
   undo.undo(document);
-  EXPECT_TRUE(document.mask.is_blank());
+  EXPECT_TRUE(document.state().masks["mask"][0].is_blank());
   undo.redo(document);
   undo.redo(document);
-  EXPECT_EQ(document.mask, more);
+  EXPECT_EQ(document.state().masks["mask"][0], more);
 }
 
 TEST(MaskBrush, ASampleOfAStrokeTakesLessThanAFrame) {

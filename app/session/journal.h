@@ -69,8 +69,12 @@ class Journal {
   JournalEntry entry(int64_t id) const;
   /// Queued, running and interrupted ones, in the order in which they run.
   std::vector<JournalEntry> queue() const;
+  std::vector<int64_t> queue_ids() const;
   /// Finished ones.
   std::vector<JournalEntry> history(const JournalSearch& search = {}) const;
+  std::vector<int64_t> history_ids(const JournalSearch& search = {}) const;
+  /// These entries without their `job` and `record`, in this order; those that are not there (any more) are left out.
+  std::vector<JournalEntry> brief_entries(const std::vector<int64_t>& ids) const;
 
   /// The first queued entry, which becomes the running one.
   std::optional<JournalEntry> start_next();

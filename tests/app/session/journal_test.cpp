@@ -1,4 +1,4 @@
-#include "app/session/journal.h"
+#include "app/session/journal_list.h"
 
 #include <fcntl.h>
 #include <sys/resource.h>
@@ -36,6 +36,18 @@ double milliseconds_of(const std::function<void()>& work) {
 
 class JournalTest : public ::testing::Test {
  protected:
+  /// Entries of which every hundredth waits and the others are done; the journal exists and is closed.
+  void fill_with(int count) const {
+    sqlite::Connection connection(file_, sqlite::Connection::Open::kReadWrite);
+    const std::string job = job_of(std::string(1500, 'p')).dump(), record = Json{{"files", Json::array({std::string(1500, 'f')})}}.dump();
+    connection.execute(fmt::format(
+        "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < {}) "
+        "INSERT INTO jobs (state, position, created, finished, method, model, title, words, files) "
+        "SELECT iif(i % 100 = 0, 0, 2), i, 1700000000 + i, 1700000000 + i, 'generate', 'mini', 'picture number ' || i, 'picture number ' || i || ' generate mini', CAST('/x/' || i || '.png' AS BLOB) FROM n",
+        count));
+    connection.query("INSERT INTO documents (job_id, job, record) SELECT id, ?, ? FROM jobs").text(job).text(record).run();
+  }
+
   TemporaryFolder folder_;
   const fs::path file_ = folder_ / "state/journal.sqlite";
 };
@@ -132,15 +144,7 @@ TEST_F(JournalTest, HistoryIsSearched) {
 
 TEST_F(JournalTest, TenThousandEntriesListInMilliseconds) {
   { const Journal journal(file_); }
-  {
-    sqlite::Connection connection(file_, sqlite::Connection::Open::kReadWrite);
-    const std::string job = job_of(std::string(1500, 'p')).dump(), record = Json{{"files", Json::array({std::string(1500, 'f')})}}.dump();
-    connection.execute(
-        "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 10000) "
-        "INSERT INTO jobs (state, position, created, finished, method, model, title, words, files) "
-        "SELECT iif(i % 100 = 0, 0, 2), i, 1700000000 + i, 1700000000 + i, 'generate', 'mini', 'picture number ' || i, 'picture number ' || i || ' generate mini', CAST('/x/' || i || '.png' AS BLOB) FROM n");
-    connection.query("INSERT INTO documents (job_id, job, record) SELECT id, ?, ? FROM jobs").text(job).text(record).run();
-  }
+  fill_with(10000);
   const Journal journal(file_);
   size_t rows = 0;
   JournalSearch page, all, one;
@@ -160,6 +164,59 @@ TEST_F(JournalTest, TenThousandEntriesListInMilliseconds) {
   EXPECT_LT(times[0], 60);
   EXPECT_LT(times[1], 200);
   EXPECT_LT(times[3], 400);
+}
+
+TEST_F(JournalTest, AListOfTenThousandReadsWhatIsLookedAt) {
+  { const Journal journal(file_); }
+  fill_with(10000);
+  Journal journal(file_);
+  JournalList list(journal);
+  JournalSearch all, some;
+  all.limit = some.limit = 1'000'000;
+  some.words = "picture 777";
+  const double ids = milliseconds_of([&] { list.show(journal.history_ids(all)); });
+  ASSERT_EQ(list.size(), 9900);
+  EXPECT_EQ(list.read(), 0);
+  // A frame shows a screenful; a long drag of the scroll bar jumps through the whole list.
+  double slowest = 0;
+  for (size_t first = 0; first + 10 <= list.size(); first += 311) {
+    slowest = std::max(slowest, milliseconds_of([&] {
+      for (size_t i = first; i < first + 10; ++i) ASSERT_EQ(list.at(i)->title, fmt::format("picture number {}", list.id(i)));
+    }));
+  }
+  EXPECT_LE(list.read(), 64u * (2 * (9900 / 311) + 2)) << "pages, not everything again and again";
+  const double search = milliseconds_of([&] { list.show(journal.history_ids(some)); });
+  EXPECT_EQ(list.size(), 19) << "777, 1777 ... 9777 and 7770 ... 7779";
+  const double queue = milliseconds_of([&] { list.show(journal.queue_ids()); });
+  EXPECT_EQ(list.size(), 100);
+  fmt::print("10,000 entries: ids {:.1f} ms, slowest screenful {:.1f} ms, search {:.1f} ms, queue {:.1f} ms\n", ids, slowest, search, queue);
+  // Frames of 33 ms have room for each; measured are a few milliseconds.
+  EXPECT_LT(ids, 100);
+  EXPECT_LT(slowest, 60);
+  EXPECT_LT(search, 200);
+  journal.remove(list.id(3));
+  EXPECT_EQ(list.at(3), nullptr) << "gone meanwhile";
+  EXPECT_EQ(list.at(4)->id, list.id(4));
+}
+
+TEST_F(JournalTest, IdsAreThoseOfTheEntries) {
+  Journal journal(file_);
+  for (int i = 0; i < 6; ++i) {
+    const int64_t id = journal.add(job_of("red"), "red");
+    if (i % 2 == 0) continue;
+    journal.set_running(id);
+    journal.set_done(id, {}, {});
+    journal.rate(id, i);
+  }
+  JournalSearch rated;
+  rated.minimum_rating = 2;
+  for (const JournalSearch& search : {JournalSearch(), rated}) EXPECT_EQ(journal.history_ids(search), ids(journal.history(search)));
+  EXPECT_EQ(journal.history_ids(rated).size(), 2u);
+  EXPECT_EQ(journal.queue_ids(), ids(journal.queue()));
+  const std::vector<JournalEntry> brief = journal.brief_entries({5, 99, 2, 5});
+  EXPECT_EQ(ids(brief), (std::vector<int64_t>{5, 2, 5}));
+  EXPECT_EQ(brief[0].title, "red");
+  EXPECT_TRUE(brief[0].job.is_null());
 }
 
 TEST_F(JournalTest, TwoOpenersShareOneFileAndOneRuns) {

@@ -82,6 +82,11 @@ void SettingFlags::add_common(CLI::App& verb, const std::vector<std::string>& gr
   }
 }
 
+void SettingFlags::add_preset(CLI::App& verb) {
+  preset_ = verb.add_option("--preset")->type_name("NAME")->description("Parameters saved under this name; jobs, the environment and flags come on top. `attelier config presets` lists them.");
+  preset_->allow_extra_args(false)->group("Run and output");
+}
+
 SettingsLayer SettingFlags::layer() const {
   SettingsLayer layer{"the command line", Json::object(), {}};
   for (const Flag& flag : flags_) {

@@ -22,6 +22,11 @@ class SettingFlags {
   /// The settings that all methods share, of these groups ("", "output", "run"). `model`: the default one, where it is not that of most methods.
   void add_common(CLI::App& verb, const std::vector<std::string>& groups, const std::string& model = "");
 
+  /// --preset NAME.
+  void add_preset(CLI::App& verb);
+  /// The name that was given, "" if none.
+  std::string preset() const { return preset_ != nullptr && preset_->count() > 0 ? preset_->results().back() : ""; }
+
   /// What was given on the command line. Throws Error(kUsage).
   SettingsLayer layer() const;
   /// Whether --seed random was given.
@@ -37,6 +42,7 @@ class SettingFlags {
   void add(CLI::App& verb, const std::string& group, const std::string& name, const ParameterDescription& description);
 
   std::vector<Flag> flags_;
+  CLI::Option* preset_ = nullptr;
 };
 
 }  // namespace attelier

@@ -1,7 +1,8 @@
-// attelier config show [METHOD] [--origin], attelier config schema
+// attelier config show [METHOD] [--preset NAME] [--origin], attelier config presets [METHOD], attelier config schema
 #include "app/cli/console.h"
 #include "app/session/job.h"
-#include "app/session/json_text.h"
+#include "core/base/json_text.h"
+#include "app/session/presets.h"
 #include "core/base/files.h"
 #include "core/weights/model_store.h"
 
@@ -9,7 +10,7 @@ namespace attelier {
 namespace {
 
 struct ShowOptions {
-  std::string method;
+  std::string method, preset;
   bool origin = false, json = false;
 };
 
@@ -20,8 +21,9 @@ struct Row {
 };
 
 /// The settings as a run without job and flags would find them.
-std::vector<Row> effective_settings(const std::string& method) {
+std::vector<Row> effective_settings(const std::string& method, const std::string& preset) {
   std::vector<SettingsLayer> layers = config_layers(method);
+  layers.push_back(preset_layer(method, preset));
   layers.push_back(environment_layer(method));
   const MergedSettings merged = merge_layers(layers);
   std::vector<Row> rows;
@@ -45,13 +47,17 @@ std::vector<std::pair<std::string, std::filesystem::path>> places() {
   return result;
 }
 
+void check_method(const std::string& name) {
+  if (name.empty() || find_method(name) != nullptr) return;
+  std::vector<std::string> names;
+  for (const Method* method : methods()) names.push_back(method->name);
+  fail(ExitCode::kUsage, "\"{}\" is no method; there are {}", name, fmt::join(names, ", "));
+}
+
 void show(const ShowOptions& options) {
-  if (!options.method.empty() && find_method(options.method) == nullptr) {
-    std::vector<std::string> names;
-    for (const Method* method : methods()) names.push_back(method->name);
-    fail(ExitCode::kUsage, "\"{}\" is no method; there are {}", options.method, fmt::join(names, ", "));
-  }
-  const std::vector<Row> rows = effective_settings(options.method);
+  check_method(options.method);
+  if (!options.preset.empty() && options.method.empty()) fail(ExitCode::kUsage, "--preset {} belongs to a method; name it: attelier config show METHOD --preset {}", options.preset, options.preset);
+  const std::vector<Row> rows = effective_settings(options.method, options.preset);
   if (options.json) {
     Json document = {{"settings", Json::array()}, {"places", Json::array()}};
     for (const Row& row : rows) document["settings"].push_back({{"at", row.pointer}, {"value", row.value}, {"origin", row.origin}, {"variable", row.variable}});
@@ -69,17 +75,46 @@ void show(const ShowOptions& options) {
   for (const auto& [what, path] : places()) fmt::print("{:<9} {}{}\n", what, path.string(), std::filesystem::exists(path) ? "" : " (absent)");
 }
 
+/// A preset that cannot be read is listed with what is wrong with it.
+void list_presets(const ShowOptions& options) {
+  check_method(options.method);
+  Json presets = Json::array();
+  for (const Method* method : methods()) {
+    if (!options.method.empty() && method->name != options.method) continue;
+    for (const std::string& name : preset_names(method->name)) {
+      Json line = {{"method", method->name}, {"name", name}, {"file", preset_file(method->name, name).string()}};
+      try {
+        line["params"] = load_preset(method->name, name);
+      } catch (const Error& error) {
+        line["problem"] = error.what();
+      }
+      presets.push_back(std::move(line));
+    }
+  }
+  if (options.json) {
+    fmt::print("{}\n", dump(presets, 2));
+    return;
+  }
+  for (const Json& line : presets)
+    fmt::print("{:<12} {:<24} {}\n", line["method"].get<std::string>(), line["name"].get<std::string>(), line.contains("problem") ? line["problem"].get<std::string>() : dump(line["params"]));
+}
+
 }  // namespace
 
 void add_config_verb(CLI::App& app, Invocation&) {
   CLI::App* verb = app.add_subcommand("config", "Show the settings in force and where they come from");
   verb->require_subcommand(1);
   auto options = std::make_shared<ShowOptions>();
-  CLI::App* show_verb = verb->add_subcommand("show", "The settings in force: built in < /etc/xdg/attelier < your config.json < environment (jobs and flags come on top)");
+  CLI::App* show_verb = verb->add_subcommand("show", "The settings in force: built in < /etc/xdg/attelier < your config.json < preset < environment (jobs and flags come on top)");
   show_verb->add_option("method", options->method, "Show this method's parameters too")->type_name("METHOD");
+  show_verb->add_option("--preset", options->preset, "As with this preset of the method")->type_name("NAME");
   show_verb->add_flag("--origin", options->origin, "Where each value comes from, and the variable that sets it");
   show_verb->add_flag("--json", options->json, "The same as JSON");
   show_verb->callback([options] { show(*options); });
+  CLI::App* presets_verb = verb->add_subcommand("presets", "The presets that were saved in the window, which `--preset NAME` uses");
+  presets_verb->add_option("method", options->method, "Of this method alone")->type_name("METHOD");
+  presets_verb->add_flag("--json", options->json, "The same as JSON");
+  presets_verb->callback([options] { list_presets(*options); });
   CLI::App* schema_verb = verb->add_subcommand("schema", "The JSON Schema of job files");
   schema_verb->callback([] { fmt::print("{}\n", dump(job_schema(), 2)); });
 }

@@ -23,6 +23,7 @@ void add_run_verb(CLI::App& app, Invocation& invocation) {
   CLI::App* verb = app.add_subcommand("run", "Run jobs: JSON files, or pictures that carry their job");
   verb->add_option("jobs", state->jobs, "Job files, pictures that Attelier made, or - for standard input")->required()->type_name("JOB");
   state->flags.add_common(*verb, {"", "output", "run"});
+  state->flags.add_preset(*verb);
   add_execute_flags(*verb, state->options);
   verb->footer("Examples:\n  attelier run night.job.json\n  attelier run picture.png --out again\n  attelier generate \"a cat\" --print-job | attelier run -");
   verb->callback([state, &invocation] { run_all(*state, invocation); });

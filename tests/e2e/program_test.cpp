@@ -60,6 +60,27 @@ class ProgramTest : public ::testing::Test {
 };
 TemporaryFolder* ProgramTest::models_ = nullptr;
 
+TEST_F(ProgramTest, APresetStandsBetweenSettingsAndFlags) {
+  home_.write("attelier/config.json", R"({"params": {"generate": {"steps": 9, "guidance_scale": 2, "eta": 0.25}}})");
+  home_.write("attelier/presets/generate/quick sketch.json", R"({"preset": 1, "method": "generate", "params": {"steps": 2, "guidance_scale": 3.5}})");
+  home_.write("attelier/presets/style/broken.json", "{");
+  const ProgramResult job = run({"generate", "a red house", "--model", model_, "--preset", "quick sketch", "--guidance-scale", "4", "--print-job"});
+  ASSERT_EQ(job.code, 0) << job.errors;
+  const Json params = Json::parse(job.output)["params"];
+  EXPECT_EQ(params["steps"], 2) << "the preset's, not config.json's";
+  EXPECT_EQ(params["guidance_scale"], 4) << "the flag's";
+  EXPECT_EQ(params["eta"], 0.25) << "of config.json";
+  const ProgramResult shown = run({"config", "show", "generate", "--preset", "quick sketch", "--json"});
+  ASSERT_EQ(shown.code, 0) << shown.errors;
+  for (const Json& line : Json::parse(shown.output)["settings"])
+    if (line["at"] == "/params/steps") EXPECT_EQ(line["origin"], "the preset quick sketch");
+  const ProgramResult list = run({"config", "presets"});
+  ASSERT_EQ(list.code, 0) << list.errors;
+  EXPECT_NE(list.output.find("quick sketch"), std::string::npos) << list.output;
+  EXPECT_NE(list.output.find("broken.json"), std::string::npos) << list.output;
+  expect_failure({"generate", "a red house", "--preset", "slow"}, 2, "generate has no preset \"slow\"; there are quick sketch");
+}
+
 TEST_F(ProgramTest, HelpAndVersion) {
   const ProgramResult first = run({});
   EXPECT_EQ(first.code, 0);

@@ -1,19 +1,48 @@
 #include "core/base/large_blocks.h"
 
 #include <c10/core/CPUAllocator.h>
+#include <c10/util/Exception.h>
 #include <sys/mman.h>
 
 #include <algorithm>
 #include <cstdint>
 #include <cstdlib>
+#include <fstream>
+#include <limits>
+#include <string>
 
 namespace attelier {
 namespace {
 
 constexpr size_t kHugePage = size_t{2} << 20;
+constexpr size_t kChecked = size_t{64} << 20;   // smaller tensors are not worth a look at the machine's state
+constexpr size_t kReserve = size_t{128} << 20;  // for what is not a tensor
+
+/// What the machine can still give without killing a program for it: free memory, caches that it would drop, swap. Where that is not known, no limit.
+size_t available_memory() {
+  std::ifstream file("/proc/meminfo");
+  size_t available = 0, lines = 0;
+  for (std::string name, unit; lines < 2 && file >> name;) {
+    size_t kilobytes = 0;
+    file >> kilobytes;
+    std::getline(file, unit);
+    if (name != "MemAvailable:" && name != "SwapFree:") continue;
+    available += kilobytes * 1024;
+    ++lines;
+  }
+  return lines == 2 ? available : std::numeric_limits<size_t>::max();
+}
+
+/// Linux promises more memory than there is, and kills whoever touches it: a window with a person's work would go with the tensor that did not fit.
+bool fits(size_t bytes) {
+  if (bytes < kChecked) return true;
+  const size_t available = available_memory();
+  return available > kReserve && bytes <= available - kReserve;
+}
 
 /// Null where there is none.
 void* take_pages(size_t bytes) {
+  if (!fits(bytes)) return nullptr;
   void* data = nullptr;
   if (posix_memalign(&data, kHugePage, bytes) != 0) return nullptr;
   madvise(data, bytes, MADV_HUGEPAGE);  // a wish
@@ -50,7 +79,7 @@ c10::DataPtr LargeBlocks::allocate(size_t bytes) {
       shrink(0);
       block.data = take_pages(bytes);
     }
-    if (block.data == nullptr) return from_libtorch();  // says that there is no memory
+    TORCH_CHECK_WITH(OutOfMemoryError, block.data != nullptr, "out of memory: a tensor of ", bytes >> 20, " MiB was wanted");
   }
   used_ += block.bytes;
   most_used_ = std::max(most_used_, used_);

@@ -4,6 +4,8 @@
 
 #include <cstdint>
 #include <cstring>
+#include <fstream>
+#include <string>
 #include <thread>
 
 namespace attelier {
@@ -78,6 +80,22 @@ TEST_F(LargeBlocksTest, ThreadsShareThem) {
   work();
   other.join();
   EXPECT_EQ(blocks_.used(), 0u);
+}
+
+TEST_F(LargeBlocksTest, MoreThanTheMachineHasIsRefusedBeforeItIsTouched) {
+  size_t total = 0;
+  std::ifstream file("/proc/meminfo");
+  for (std::string name, rest; file >> name && std::getline(file, rest);)
+    if (name == "MemTotal:" || name == "SwapTotal:") total += std::stoull(rest) * 1024;
+  ASSERT_GT(total, 0u);
+  try {
+    blocks_.allocate(total + 1024 * kMebi);  // Linux would promise it
+    FAIL() << "it was given";
+  } catch (const c10::OutOfMemoryError& error) {
+    EXPECT_NE(std::string(error.what()).find("out of memory"), std::string::npos) << error.what();
+  }
+  EXPECT_EQ(blocks_.used(), 0u);
+  EXPECT_NE(blocks_.allocate(100 * kMebi).get(), nullptr);
 }
 
 }  // namespace

@@ -4,6 +4,7 @@
 
 #include "app/session/autosave.h"
 #include "app/session/document.h"
+#include "app/session/presets.h"
 #include "app/session/undo.h"
 #include "core/base/error.h"
 #include "core/base/files.h"
@@ -89,6 +90,14 @@ void Editor::change(const ParameterDescription& description, const Json& value) 
   const Json& wanted = value.is_null() ? description.default_value : value;
   if (parameter(description.name) != wanted) state_->push(set_parameter(state_->document, description.name, wanted));
 }
+void Editor::change(const std::vector<std::pair<const ParameterDescription*, Json>>& values) {
+  std::vector<std::unique_ptr<Command>> commands;
+  for (const auto& [description, value] : values) {
+    const Json& wanted = value.is_null() ? description->default_value : value;
+    if (parameter(description->name) != wanted) commands.push_back(set_parameter(state_->document, description->name, wanted));
+  }
+  if (!commands.empty()) state_->push(std::make_unique<CommandGroup>(values.front().first->label, std::move(commands)));
+}
 std::vector<std::filesystem::path> Editor::input(const std::string& name) const {
   const auto& inputs = state_->document.state().inputs;
   const auto found = inputs.find(name);
@@ -104,8 +113,16 @@ void Editor::set_model(const std::string& model) {
 
 const std::filesystem::path& Editor::pictures_folder() const { return state_->document.output.folder; }
 
-const Mask& Editor::mask() const { return state_->document.mask; }
-void Editor::paint(const std::string& label, Mask after) { state_->push(attelier::paint(label, state_->document.mask, std::move(after))); }
+const std::vector<Mask>& Editor::masks(const std::string& input) const {
+  static const std::vector<Mask> none;
+  const auto& masks = state_->document.state().masks;
+  const auto found = masks.find(input);
+  return found == masks.end() ? none : found->second;
+}
+void Editor::paint(const std::string& label, const std::string& input, size_t index, Mask after) {
+  state_->push(attelier::paint(state_->document, label, input, index, masks(input)[index], std::move(after)));
+}
+void Editor::reorder_input(const std::string& name, const std::vector<size_t>& order) { state_->push(attelier::reorder_input(state_->document, name, order)); }
 
 void Editor::find_problems() {
   State& s = *state_;
@@ -146,6 +163,9 @@ void Editor::restore(const Json& json) {
   Job job = parse_job(json);
   state_->push(attelier::restore(state_->document, job));
 }
+
+void Editor::apply_preset(const std::string& name) { state_->push(attelier::apply_preset(state_->document, name)); }
+void Editor::save_preset(const std::string& name) const { attelier::save_preset(state_->document.method, name, state_->document.state().params); }
 
 bool Editor::can_undo() const { return !state_->undo.undo_label().empty(); }
 bool Editor::can_redo() const { return !state_->undo.redo_label().empty(); }

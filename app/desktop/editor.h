@@ -25,14 +25,19 @@ class Editor {
   void set_method(const std::string& name);
   Json parameter(const std::string& name) const;
   void change(const ParameterDescription& description, const Json& value);
+  /// Several as one step.
+  void change(const std::vector<std::pair<const ParameterDescription*, Json>>& values);
   std::vector<std::filesystem::path> input(const std::string& name) const;
   void change_input(const std::string& name, const std::vector<std::filesystem::path>& files);
   std::string model() const;
   void set_model(const std::string& model);
 
-  const Mask& mask() const;
-  /// One step of work on the mask.
-  void paint(const std::string& label, Mask after);
+  /// The masks of an input that can be painted; none where the method has no such input.
+  const std::vector<Mask>& masks(const std::string& input) const;
+  /// One step of work on one of them.
+  void paint(const std::string& label, const std::string& input, size_t index, Mask after);
+  /// The files of an input in another order, with what belongs to them: entry i is the one that stood at order[i].
+  void reorder_input(const std::string& name, const std::vector<size_t>& order);
 
   /// Finds out what is wrong with the form; cheap when nothing changed since.
   void find_problems();
@@ -45,6 +50,10 @@ class Editor {
   const std::optional<Job>& check();
   /// Takes everything over from a job.
   void restore(const Json& job);
+
+  /// Presets of the method (app/session/presets.h); "" = the settings alone. Throw Error.
+  void apply_preset(const std::string& name);
+  void save_preset(const std::string& name) const;
 
   bool can_undo() const;
   bool can_redo() const;

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cstdlib>
 
+#include "app/desktop/landmarks.h"
 #include "app/desktop/widgets.h"
 #include "core/base/files.h"
 
@@ -187,6 +188,7 @@ void FileBrowser::draw(const Theme& theme) {
     else if (fs::exists(typed_folder_, error)) choose(typed_folder_);
     else problem_ = typed_folder_ + ": there is no such file or folder";
   }
+  mark("folder");
   ImGui::SameLine();
   ImGui::SetNextItemWidth(-FLT_MIN);
   input_text("##filter", filter_, "Filter");

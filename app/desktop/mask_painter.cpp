@@ -9,6 +9,7 @@
 #include <cmath>
 #include <numbers>
 
+#include "app/desktop/landmarks.h"
 #include "app/desktop/widgets.h"
 #include "core/diffusion/diffusion_model.h"
 #include "core/models/vae.h"
@@ -69,23 +70,52 @@ void draw_icon(ImDrawList& list, MaskTool tool, ImVec2 middle, float half, ImU32
   }
 }
 
-bool has_input(const Method& method, const char* name) {
-  return std::any_of(method.inputs.begin(), method.inputs.end(), [&](const InputDescription& one) { return one.name == name; });
-}
+ImU32 with_alpha(ImU32 colour, unsigned alpha) { return (colour & ~IM_COL32_A_MASK) | (alpha << IM_COL32_A_SHIFT); }
 
 }  // namespace
 
-bool MaskPainter::has_mask() const { return has_input(editor_.method(), "mask") && has_input(editor_.method(), "image"); }
+ImU32 region_colour(size_t index) {
+  constexpr std::array<ImU32, 3> kColours = {IM_COL32(255, 140, 66, 255), IM_COL32(56, 189, 200, 255), IM_COL32(176, 122, 255, 255)};
+  return kColours[index % kColours.size()];
+}
+
+const InputDescription* MaskPainter::painted_input() const {
+  const auto& inputs = editor_.method().inputs;
+  const auto found = std::find_if(inputs.begin(), inputs.end(), [](const InputDescription& one) { return !one.painted_over.empty(); });
+  return found == inputs.end() ? nullptr : &*found;
+}
+
+const Mask& MaskPainter::mask() const {
+  static const Mask none;
+  const InputDescription* const input = painted_input();
+  if (input == nullptr) return none;
+  const std::vector<Mask>& masks = editor_.masks(input->name);
+  return index_ < masks.size() ? masks[index_] : none;
+}
+
+bool MaskPainter::has_regions() const {
+  const InputDescription* const input = painted_input();
+  return input != nullptr && !input->one_per.empty();
+}
+
+std::vector<std::filesystem::path> MaskPainter::region_files() const { return has_regions() ? editor_.input(painted_input()->one_per) : std::vector<std::filesystem::path>(); }
+
+void MaskPainter::switch_to(size_t index) {
+  drop();
+  index_ = index;
+  last_end_.reset();
+}
 
 void MaskPainter::add_actions(Actions& actions) {
   const auto add = [&](const std::string& id, const std::string& label, const char* menu, const char* chord, std::function<void()> run, std::function<bool()> enabled) {
     actions.add({id, label, menu, parse_chord(chord), std::move(run), std::move(enabled)});
   };
-  const auto can = [this] { return has_mask(); };
+  const auto can = [this] { return painted_input() != nullptr; };
   const auto on = [this] { return on_; };
   for (const ToolText& tool : kTools)
     add(tool.id, tool.tool == MaskTool::kBrush ? "Paint the mask" : fmt::format("Mask: {}", tool.name), "Mask", tool.chord, [this, which = tool.tool] { start(which); },
         tool.tool == MaskTool::kBrush ? std::function<bool()>(can) : on);
+  add("mask.next_region", "Mask: the next style", "Mask", "N", [this] { switch_to((index_ + 1) % region_files().size()); }, [this] { return on_ && region_files().size() > 1; });
   add("mask.swap", "Swap brush and eraser", "Mask", "X", [this] { tool_ = tool_ == MaskTool::kEraser ? MaskTool::kBrush : MaskTool::kEraser; }, on);
   add("mask.smaller", "Smaller brush", "Mask", "[", [this] { brush_.radius = std::clamp(brush_.radius / kSizeStep, kSmallestBrush, kLargestBrush); }, on);
   add("mask.larger", "Larger brush", "Mask", "]", [this] { brush_.radius = std::clamp(brush_.radius * kSizeStep, kSmallestBrush, kLargestBrush); }, on);
@@ -103,14 +133,19 @@ void MaskPainter::add_actions(Actions& actions) {
   add("mask.done", "Done with the mask", "Mask", "Escape", [this] { leave(); }, on);
 }
 
-void MaskPainter::start(MaskTool tool) {
-  if (editor_.input("image").empty()) return toasts_.info("Choose the picture that is repainted first: drop one on Image.");
-  drop();
+void MaskPainter::start(MaskTool tool, std::optional<size_t> index) {
+  const InputDescription* const input = painted_input();
+  if (input == nullptr) return;
+  if (editor_.input(input->painted_over).empty()) return toasts_.info(fmt::format("Choose the {} first: drop a picture on it.", input->painted_over));
+  const std::vector<Mask>& masks = editor_.masks(input->name);
+  if (masks.empty()) return toasts_.info(fmt::format("Choose a {} first: drop a picture on it.", input->one_per));
+  switch_to(std::min(index.value_or(index_), masks.size() - 1));
   on_ = true;
   tool_ = tool;
-  if (!editor_.mask().is_blank() || editor_.input("mask").empty()) return;
+  const auto files = editor_.input(input->name);
+  if (!mask().is_blank() || index_ >= files.size()) return;
   try {  // a mask from a file is painted on
-    editor_.paint("Mask from a file", Mask(load_image(editor_.input("mask").front())));
+    editor_.paint("Mask from a file", input->name, index_, Mask(load_image(files[index_])));
   } catch (const Error& error) {
     toasts_.error(error.what());
   }
@@ -123,41 +158,51 @@ void MaskPainter::leave() {
 }
 
 SharedPicture MaskPainter::picture() {
-  const auto files = editor_.input("image");
-  if (on_ && (!has_mask() || files.empty())) leave();
-  if (on_)
-    if (SharedPicture now = loader_.picture(files.front()); now != picture_) {
-      drop();
-      picture_ = std::move(now);
-    }
+  if (!on_) return picture_;
+  const InputDescription* const input = painted_input();
+  const auto files = input == nullptr ? std::vector<std::filesystem::path>() : editor_.input(input->painted_over);
+  const size_t masks = input == nullptr ? 0 : editor_.masks(input->name).size();
+  if (files.empty() || masks == 0) {
+    leave();
+    return picture_;
+  }
+  if (index_ >= masks) switch_to(masks - 1);
+  if (SharedPicture now = loader_.picture(files.front()); now != picture_) {
+    drop();
+    picture_ = std::move(now);
+  }
   return picture_;
 }
 
-std::string MaskPainter::summary() {
-  const Mask& mask = editor_.mask();
-  if (mask.width() != summed_.width() || mask.height() != summed_.height() || mask.different_tiles(summed_) > 0) {
-    summed_ = mask;
+std::string MaskPainter::summary(size_t index) {
+  const InputDescription* const input = painted_input();
+  if (input == nullptr || index >= editor_.masks(input->name).size()) return "";
+  const Mask& mask = editor_.masks(input->name)[index];
+  while (sums_.size() <= index) sums_.emplace_back();
+  auto& [summed, share] = sums_[index];
+  if (mask.width() != summed.width() || mask.height() != summed.height() || mask.different_tiles(summed) > 0) {
+    summed = mask;
     int64_t white = 0;
     for (int64_t row = 0; row < mask.rows(); ++row)
       for (int64_t column = 0; column < mask.columns(); ++column)
         if (const Mask::Tile* tile = mask.tile(column, row)) white += std::count_if(tile->begin(), tile->end(), [](uint8_t value) { return value >= 128; });
-    share_ = mask.width() == 0 ? 0 : static_cast<double>(white) / static_cast<double>(mask.width() * mask.height());
+    share = mask.width() == 0 ? 0 : static_cast<double>(white) / static_cast<double>(mask.width() * mask.height());
   }
-  if (share_ == 0) return mask.is_blank() ? "" : "painted, less than half";
-  return fmt::format("painted, {:.{}f} %", 100 * share_, share_ < 0.1 ? 1 : 0);
+  if (share == 0) return mask.is_blank() ? "" : "painted, less than half";
+  return fmt::format("painted, {:.{}f} %", 100 * share, share < 0.1 ? 1 : 0);
 }
 
-Mask MaskPainter::fitting() const { return picture_ ? resized(editor_.mask(), picture_->image.width, picture_->image.height) : editor_.mask(); }
+Mask MaskPainter::fitting() const { return picture_ ? resized(mask(), picture_->image.width, picture_->image.height) : mask(); }
 
 void MaskPainter::change(const std::string& label, const std::function<void(Mask&)>& work) {
   if (!picture_ || button_ >= 0) return;
-  Mask mask = fitting();
-  work(mask);
-  if (mask.different_tiles(editor_.mask()) > 0) editor_.paint(label, std::move(mask));
+  Mask changed = fitting();
+  work(changed);
+  if (changed.different_tiles(mask()) > 0) editor_.paint(label, painted_input()->name, index_, std::move(changed));
 }
 
 void MaskPainter::begin(MaskPoint point, bool erases, bool goes_on) {
-  base_ = editor_.mask();
+  base_ = mask();
   ink_ = erases != (tool_ == MaskTool::kEraser) ? MaskInk::kErase : MaskInk::kPaint;
   shape_ = {point};
   if (!draws_strokes()) return;
@@ -176,7 +221,7 @@ void MaskPainter::end(MaskPoint point) {
     stroke_->to(point);
     stroke_->finish();
     last_end_ = point;
-    editor_.paint(what + " stroke", stroke_->mask());
+    editor_.paint(what + " stroke", painted_input()->name, index_, stroke_->mask());
     stroke_.reset();
     return;
   }
@@ -225,28 +270,58 @@ void MaskPainter::take(const InputEvent& event, MaskPoint point, bool hovered) {
 
 bool MaskPainter::draw_over(const Theme& theme, ImVec2 at, float scale, bool hovered, const std::vector<InputEvent>& events) {
   if (!picture_) return false;
-  if (button_ >= 0 && editor_.mask().different_tiles(base_) > 0) drop();  // undone meanwhile
+  if (button_ >= 0 && mask().different_tiles(base_) > 0) drop();  // undone meanwhile
   const auto point_of = [&](double x, double y) { return MaskPoint{(x - at.x) / scale, (y - at.y) / scale}; };
   for (const InputEvent& event : events) take(event, point_of(event.x, event.y), hovered);
 
   ImDrawList& list = *ImGui::GetWindowDrawList();
   const auto width = static_cast<float>(picture_->image.width), height = static_cast<float>(picture_->image.height);
   const ImVec2 end = {at.x + width * scale, at.y + height * scale};
-  const ImU32 tint = (theme.palette().accent & ~IM_COL32_A_MASK) | (0x99u << IM_COL32_A_SHIFT);
-  texture_.update(stroke_ ? stroke_->mask() : editor_.mask());
   if (view_ == MaskView::kAlone) list.AddRectFilled(at, end, IM_COL32_BLACK);
   if (view_ == MaskView::kMethod && !stroke_) {
     show_as_method();
     list.AddRectFilled(at, end, IM_COL32(0, 0, 0, 110));
-    cells_.draw(list, at, end, true, tint);
+    cells_.draw(list, at, end, true, with_alpha(theme.palette().accent, 0x99));
   } else {
-    texture_.draw(list, at, end, scale >= 2, view_ == MaskView::kAlone ? IM_COL32_WHITE : tint);
+    draw_masks(theme, at, end, scale >= 2);
   }
 
   const ImVec2 pointer = ImGui::GetIO().MousePos;
   draw_cursor(theme, at, scale, point_of(pointer.x, pointer.y));
   if (hovered && draws_strokes() && !ImGui::IsKeyDown(GLFW_KEY_SPACE)) ImGui::SetMouseCursor(ImGuiMouseCursor_None);
   return button_ >= 0 || !ImGui::IsKeyDown(GLFW_KEY_SPACE);
+}
+
+void MaskPainter::draw_masks(const Theme& theme, ImVec2 from, ImVec2 to, bool sharp) {
+  ImDrawList& list = *ImGui::GetWindowDrawList();
+  const std::vector<Mask>& masks = editor_.masks(painted_input()->name);
+  while (textures_.size() < masks.size()) textures_.emplace_back();
+  const auto draw = [&](size_t index, ImU32 colour) {
+    textures_[index].update(index == index_ && stroke_ ? stroke_->mask() : masks[index]);
+    textures_[index].draw(list, from, to, sharp, colour);
+  };
+  const auto colour = [&](size_t index) { return has_regions() ? region_colour(index) : theme.palette().accent; };
+  if (view_ == MaskView::kAlone) return draw(index_, IM_COL32_WHITE);
+  for (size_t i = 0; i < masks.size(); ++i)
+    if (i != index_) draw(i, with_alpha(colour(i), 0x48));
+  draw(index_, with_alpha(colour(index_), 0x99));
+  if (has_regions()) darken_what_is_cut(list, from, to);
+}
+
+void MaskPainter::darken_what_is_cut(ImDrawList& list, ImVec2 from, ImVec2 to) const {
+  const Json size = editor_.parameter("size");
+  const bool given = size.is_array() && size.size() == 2;
+  const float aspect = given ? size[0].get<float>() / size[1].get<float>() : 1, width = to.x - from.x, height = to.y - from.y;
+  const float across = std::max(0.0f, (width - height * aspect) / 2), down = std::max(0.0f, (height - width / aspect) / 2);
+  constexpr ImU32 kShade = IM_COL32(0, 0, 0, 150);
+  if (across >= 1) {
+    list.AddRectFilled(from, {from.x + across, to.y}, kShade);
+    list.AddRectFilled({to.x - across, from.y}, to, kShade);
+  }
+  if (down >= 1) {
+    list.AddRectFilled(from, {to.x, from.y + down}, kShade);
+    list.AddRectFilled({from.x, to.y - down}, to, kShade);
+  }
 }
 
 void MaskPainter::draw_cursor(const Theme& theme, ImVec2 at, float scale, MaskPoint pointer) const {
@@ -311,7 +386,7 @@ void MaskPainter::show_as_method() {
   }
   const bool largest = editor_.parameter("mask_to_latent") == "largest";
   const std::string with = fmt::format("{} x {} cells of {} px", width / grid_.cell, height / grid_.cell, grid_.cell);
-  const Mask& mask = editor_.mask();
+  const Mask& mask = this->mask();
   const std::string key = with + (largest ? " largest" : "");
   if (key == seen_with_ && mask.width() == seen_.width() && mask.height() == seen_.height() && mask.different_tiles(seen_) == 0) return;
   seen_ = mask;
@@ -324,7 +399,7 @@ void MaskPainter::import_mask() {
   browser_.open({.title = "Import a mask", .extensions = picture_extensions(), .name = {}, .chosen = [this](const std::filesystem::path& file) {
     try {
       const Mask read(load_image(file));
-      change("Import mask", [&](Mask& mask) { mask = resized(read, mask.width(), mask.height()); });
+      change("Import mask", [&](Mask& target) { target = resized(read, target.width(), target.height()); });
     } catch (const Error& error) {
       toasts_.error(error.what());
     }
@@ -363,7 +438,41 @@ void MaskPainter::draw_tools(const Theme& theme) {
   }
 }
 
+void MaskPainter::draw_regions(const Theme& theme) {
+  const std::vector<std::filesystem::path> files = region_files();
+  const float high = theme.px(44), side = theme.px(32), pad = theme.px(6), width = ImGui::GetContentRegionAvail().x;
+  ImDrawList& list = *ImGui::GetWindowDrawList();
+  for (size_t i = 0; i < files.size(); ++i) {
+    const ImVec2 corner = ImGui::GetCursorScreenPos(), end = {corner.x + width, corner.y + high};
+    ImGui::PushID(static_cast<int>(i));
+    if (ImGui::InvisibleButton("region", {width, high})) switch_to(i);
+    mark(fmt::format("region {}", i + 1));
+    tooltip(files.size() > 1 ? "Paint where this style acts (N: the next one)" : "");
+    ImGui::PopID();
+    const bool chosen = i == index_;
+    if (chosen || ImGui::IsItemHovered()) list.AddRectFilled(corner, end, ImGui::GetColorU32(chosen ? ImGuiCol_ButtonActive : ImGuiCol_ButtonHovered), theme.px(4));
+    list.AddRectFilled({corner.x, corner.y + pad}, {corner.x + theme.px(3), end.y - pad}, region_colour(i), theme.px(2));
+    const ImVec2 at = {corner.x + theme.px(10), corner.y + pad};
+    if (const SharedPicture thumbnail = loader_.thumbnail(files[i])) thumbnail->on_screen().draw_within(list, at, side);
+    const float left = at.x + side + theme.px(8), room = end.x - left - pad, line = ImGui::GetTextLineHeight();
+    const std::string painted = summary(i);
+    list.AddText({left, corner.y + theme.px(4)}, theme.palette().text, fitted(files[i].stem().string(), room).c_str());
+    list.AddText(theme.fonts().small, theme.fonts().small->FontSize, {left, corner.y + theme.px(4) + line}, theme.palette().faint, painted.empty() ? "not painted" : painted.c_str());
+  }
+}
+
 void MaskPainter::draw_panel(const Theme& theme) {
+  const float done = theme.px(34);
+  ImGui::BeginChild("tools", {0, -done - ImGui::GetStyle().ItemSpacing.y});
+  {
+    const Scope child(ImGui::EndChild);
+    draw_controls(theme);
+  }
+  if (ImGui::Button("Done", {-FLT_MIN, done})) leave();
+  tooltip("Esc. What is painted stays and is used by the next run.");
+}
+
+void MaskPainter::draw_controls(const Theme& theme) {
   const float width = ImGui::GetContentRegionAvail().x, label = theme.px(80), gap = ImGui::GetStyle().ItemSpacing.x;
   const auto slider = [&](const char* name, const char* help, double shown, double lowest, double highest, const char* format, ImGuiSliderFlags flags) {
     ImGui::AlignTextToFramePadding();
@@ -374,6 +483,10 @@ void MaskPainter::draw_panel(const Theme& theme) {
     ImGui::SliderScalar((std::string("##") + name).c_str(), ImGuiDataType_Double, &shown, &lowest, &highest, format, flags | ImGuiSliderFlags_AlwaysClamp);
     return shown;
   };
+  if (has_regions()) {
+    section("WHERE EACH STYLE ACTS", theme);
+    draw_regions(theme);
+  }
   section("MASK", theme);
   draw_tools(theme);
   ImGui::TextUnformatted(text_of(tool_).name);
@@ -407,24 +520,25 @@ void MaskPainter::draw_panel(const Theme& theme) {
   if (button("Shrink", 3, "Narrower all around")) change("Shrink mask", [this](Mask& mask) { grow(mask, -amount_); });
   ImGui::SameLine();
   if (button("Feather", 3, "A softer edge. Where the method cuts the mask at half, only Crop to mask uses it.")) change("Feather mask", [this](Mask& mask) { feather(mask, amount_); });
-  if (button("Import…", 2, "Any picture, resized to this one; white is repainted")) import_mask();
+  if (button("Import…", 2, has_regions() ? "Any picture, resized to this one; the style acts where it is white" : "Any picture, resized to this one; white is repainted")) import_mask();
   ImGui::SameLine();
-  if (button("Export…", 2, "As a PNG: white is repainted")) export_mask();
+  if (button("Export…", 2, has_regions() ? "As a PNG: white where the style acts" : "As a PNG: white is repainted")) export_mask();
 
   section("SHOW", theme);
+  if (has_regions() && view_ == MaskView::kMethod) view_ = MaskView::kOverlay;
   for (const auto& [view, name] : kViews) {
+    if (has_regions() && view == MaskView::kMethod) continue;  // it takes the regions as they are
     if (ImGui::RadioButton(name, view_ == view)) view_ = view;
     tooltip(view == MaskView::kAlone ? "Q" : view == MaskView::kMethod ? "Cut at half, in the cells of the model's latents (Shift+Q)" : "");
   }
   ImGui::Dummy({0, theme.px(2)});
   ImGui::PushFont(theme.fonts().small);
-  const std::string painted = summary();
-  wrapped(theme.palette().faint, fmt::format("White is repainted, the rest is kept. {}", painted.empty() ? "Nothing is painted yet." : std::string(1, static_cast<char>(std::toupper(painted[0]))) + painted.substr(1) + "."));
+  const std::string painted = summary(index_);
+  const std::string state = painted.empty() ? "Nothing is painted yet." : std::string(1, static_cast<char>(std::toupper(painted[0]))) + painted.substr(1) + ".";
+  wrapped(theme.palette().faint, has_regions() ? "A style that is not painted acts where no other is; where none acts, the photograph stays. Without any painting all styles act everywhere."
+                                               : fmt::format("White is repainted, the rest is kept. {}", state));
   if (view_ == MaskView::kMethod && picture_) wrapped(theme.palette().faint, fmt::format("The method sees {}.", seen_with_.substr(0, seen_with_.find(" largest"))));
   ImGui::PopFont();
-  ImGui::Dummy({0, theme.px(4)});
-  if (ImGui::Button("Done", {-FLT_MIN, theme.px(32)})) leave();
-  tooltip("Esc. The mask stays and is used by the next run.");
 }
 
 }  // namespace attelier::desktop

@@ -1,6 +1,8 @@
-// Painting the mask of the method over its picture: tools, strokes, what is drawn over the canvas, and the panel beside it.
+// Painting the masks of the method over its picture: tools, strokes, what is drawn over the canvas, and the panel beside it. A method has one mask, or one
+// for each of its styles: then each has its colour, all are seen, and one of them is painted.
 #pragma once
 
+#include <deque>
 #include <future>
 #include <optional>
 #include <string>
@@ -25,21 +27,26 @@ struct ModelGrid {
   int64_t side = 512, cell = 8;
 };
 
+/// The colour of region `index` of several, on both looks.
+ImU32 region_colour(size_t index);
+
 class MaskPainter {
  public:
   MaskPainter(Editor& editor, PictureLoader& loader, FileBrowser& browser, Toasts& toasts) : editor_(editor), loader_(loader), browser_(browser), toasts_(toasts) {}
   void add_actions(Actions& actions);
 
-  /// The method repaints part of a picture.
-  bool has_mask() const;
+  /// The method's input that can be painted, or null.
+  const InputDescription* painted_input() const;
   bool is_on() const { return on_; }
-  /// Begins with this tool, or says what is missing.
-  void start(MaskTool tool);
+  /// Begins with this tool, on mask `index` (the last one, where absent), or says what is missing.
+  void start(MaskTool tool, std::optional<size_t> index = std::nullopt);
   void leave();
   /// What is painted on: the method's input picture, null while it is being read. Every frame; ends painting when there is none any more.
   SharedPicture picture();
+  /// Which mask is painted, where one is.
+  std::optional<size_t> active() const { return on_ ? std::optional(index_) : std::nullopt; }
   /// "painted, 12 %", "" for a blank mask.
-  std::string summary();
+  std::string summary(size_t index = 0);
 
   /// Over the canvas: `at` and `scale` are the picture's corner and pixel on the screen. Takes this frame's pointer events, every sample of them; true
   /// when the pointer paints and does not pan.
@@ -51,10 +58,21 @@ class MaskPainter {
   void begin(MaskPoint point, bool erases, bool goes_on);
   void end(MaskPoint point);
   void drop();
+  /// The mask that is painted.
+  const Mask& mask() const;
+  /// There are several regions, of one style each.
+  bool has_regions() const;
+  std::vector<std::filesystem::path> region_files() const;
+  void switch_to(size_t index);
   /// The mask at the size of the picture.
   Mask fitting() const;
   void change(const std::string& label, const std::function<void(Mask&)>& work);
+  void draw_controls(const Theme& theme);
   void draw_tools(const Theme& theme);
+  void draw_regions(const Theme& theme);
+  void draw_masks(const Theme& theme, ImVec2 from, ImVec2 to, bool sharp);
+  /// The method takes the largest part of the result's shape from the picture's middle; what is outside it does not matter.
+  void darken_what_is_cut(ImDrawList& list, ImVec2 from, ImVec2 to) const;
   void draw_cursor(const Theme& theme, ImVec2 at, float scale, MaskPoint pointer) const;
   void show_as_method();
   void import_mask();
@@ -66,6 +84,7 @@ class MaskPainter {
   FileBrowser& browser_;
   Toasts& toasts_;
   bool on_ = false;
+  size_t index_ = 0;  // of the mask that is painted
   MaskTool tool_ = MaskTool::kBrush;
   MaskView view_ = MaskView::kOverlay;
   Brush brush_;
@@ -80,9 +99,14 @@ class MaskPainter {
   Mask base_;
   std::optional<MaskPoint> last_end_;  // of the last stroke, where a straight line goes on
 
-  MaskTexture texture_, cells_;
-  Mask summed_, seen_;                  // the masks that share_ and cells_ are of
-  double share_ = 0;
+  struct Sum {
+    Mask of;
+    double share = 0;
+  };
+  std::deque<MaskTexture> textures_;    // of every mask
+  std::deque<Sum> sums_;
+  MaskTexture cells_;
+  Mask seen_;                           // the mask that cells_ are of
   std::string seen_with_;               // size and cells of cells_
   ModelGrid grid_;
   std::string grid_of_;                 // the model that grid_ is of or will be

@@ -81,4 +81,11 @@ void Texture::draw(ImDrawList& list, ImVec2 from, ImVec2 to, bool sharp, ImU32 t
   sharp_ = sharp;
 }
 
+void Texture::draw_within(ImDrawList& list, ImVec2 corner, float side) {
+  const auto longest = static_cast<float>(std::max(width_, height_));
+  const ImVec2 size = {side * static_cast<float>(width_) / longest, side * static_cast<float>(height_) / longest};
+  const ImVec2 from = {corner.x + (side - size.x) / 2, corner.y + (side - size.y) / 2};
+  draw(list, from, {from.x + size.x, from.y + size.y}, false);
+}
+
 }  // namespace attelier::desktop

@@ -28,6 +28,8 @@ class Texture {
   void update(const Image& image, int64_t x, int64_t y, int64_t w, int64_t h);
   /// Draws the whole picture between two corners; `sharp` = whole pixels instead of smooth ones.
   void draw(ImDrawList& list, ImVec2 from, ImVec2 to, bool sharp, ImU32 tint = IM_COL32_WHITE);
+  /// Draws it as large as it fits into a square, in its middle.
+  void draw_within(ImDrawList& list, ImVec2 corner, float side);
 
  private:
   struct Tile {

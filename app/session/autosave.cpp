@@ -5,8 +5,8 @@
 #include <ctime>
 #include <set>
 
-#include "core/base/json_text.h"
 #include "core/base/files.h"
+#include "core/base/json_text.h"
 
 namespace attelier {
 namespace fs = std::filesystem;

@@ -53,7 +53,7 @@ std::string title_of(const Job& job) {
   std::string title = job.method->name, separator = ": ";
   for (const InputDescription& input : job.method->inputs) {
     const auto found = job.inputs.find(input.name);
-    if (found == job.inputs.end()) continue;
+    if (found == job.inputs.end() || !input.painted_over.empty()) continue;  // masks have no names that say something
     for (const fs::path& path : found->second) title += std::exchange(separator, ", ") + path.filename().string();
   }
   return title;

@@ -29,9 +29,10 @@ class MaskDesktop : public DesktopFixture {
     Mask mask;
     const bool is = wait_until(15, [&] {
       const Json json = saved();
-      if (!json.is_object() || !json.contains("mask")) return wanted(mask = Mask());
+      const Json name = json.is_object() ? json.value("/masks/generate/mask/0"_json_pointer, Json()) : Json();
+      if (!name.is_string()) return wanted(mask = Mask());
       try {
-        mask = Mask(load_image(home_.path() / "attelier" / "autosave" / "1" / json["mask"].get<std::string>()));
+        mask = Mask(load_image(home_.path() / "attelier" / "autosave" / "1" / name.get<std::string>()));
       } catch (const Error&) {  // replaced just now
         return false;
       }

@@ -77,7 +77,9 @@ class Subjects {
   /// As the layers have them: a view of [B,L,H,D].
   at::Tensor draw(int64_t tokens) const { return at::randn({settings_.batch, tokens, settings_.heads, settings_.width}).to(settings_.dtype).transpose(1, 2); }
 
-  at::Tensor probabilities(const at::Tensor& q, const at::Tensor& k, double scale) const { return at::softmax(at::matmul(q, k.transpose(2, 3)) * scale, 3); }
+  /// Scaled with the queries, as baddbmm does in diffusers: a pass over the whole matrix less than in the authors' codes.
+  at::Tensor scores(const at::Tensor& q, const at::Tensor& k, double scale) const { return at::matmul(q * scale, k.transpose(2, 3)); }
+  at::Tensor probabilities(const at::Tensor& q, const at::Tensor& k, double scale) const { return at::softmax(scores(q, k, scale), 3); }
 
   Subject plain_subject(Subject s) const {
     s.eager = [this] { return joined(at::matmul(probabilities(q_, k_[0], scale_), v_[0])); };
@@ -105,7 +107,7 @@ class Subjects {
     source.key_bias = bias;
     source.key_gain = gain;
     const at::Tensor b = bias.unsqueeze(2).to(settings_.dtype), g = gain.unsqueeze(2).to(settings_.dtype);
-    s.eager = [this, b, g] { return joined(at::matmul(at::softmax(at::matmul(q_, k_[0].transpose(2, 3)) * scale_ + b, 3) * g, v_[0])); };
+    s.eager = [this, b, g] { return joined(at::matmul(at::softmax(scores(q_, k_[0], scale_) + b, 3) * g, v_[0])); };
     s.torch = [this, b, g] { return joined(at::scaled_dot_product_attention(q_, k_[0], v_[0] * g.transpose(2, 3), b)); };
     return s;
   }
@@ -160,7 +162,7 @@ class Subjects {
     s.visible = rows <= keys ? (rows + 1) / 2 / keys : 1 - (keys - 1) / 2 / rows;
     const at::Tensor hidden = at::ones({settings_.queries, settings_.keys}, at::kBool).triu(1);
     s.eager = [this, hidden] {
-      const at::Tensor z = (at::matmul(q_, k_[0].transpose(2, 3)) * scale_).masked_fill(hidden, -INFINITY);
+      const at::Tensor z = scores(q_, k_[0], scale_).masked_fill(hidden, -INFINITY);
       return joined(at::matmul(at::softmax(z, 3), v_[0]));
     };
     s.torch = [this] { return joined(at::scaled_dot_product_attention(q_, k_[0], v_[0], {}, 0, true)); };

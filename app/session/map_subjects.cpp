@@ -46,7 +46,7 @@ at::Tensor join(const at::Tensor& o, int64_t batches, int64_t count) {
 at::Tensor heads_first(const at::Tensor& x, int64_t heads) { return x.unflatten(2, {heads, -1}).transpose(1, 2); }
 
 at::Tensor eager_attention(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v, double scale, const at::Tensor& bias) {
-  const at::Tensor z = at::matmul(q, k.transpose(2, 3)) * scale;
+  const at::Tensor z = at::matmul(q * scale, k.transpose(2, 3));
   return at::matmul(at::softmax(bias.defined() ? z + bias : z, 3), v);
 }
 

@@ -148,6 +148,9 @@ inline void edit_scores(const Call& c, const KeyTile& tile, const Strip& strip, 
   }
 }
 
+/// Captured weights go to the third-level cache, whose lines are asked for so many keys before they are written: a tenth of the time of column sums.
+inline constexpr int64_t kKeysAhead = 24;
+
 /// z -> exp(z - highest), times the gains for the product with the values; raises the sums. `captured`, when given, receives the weights without gains.
 template <typename Product, int kVectors, bool kGain, bool kCapture>
 inline void weigh(const KeyTile& tile, const Vector* highest, StepScratch scratch, float* captured, Vector* sum, Vector* gained_sum) {
@@ -163,7 +166,11 @@ inline void weigh(const KeyTile& tile, const Vector* highest, StepScratch scratc
         float* const z = z_pair + i * kStrip + v * kLanes;
         Vector p = exp_of_nonpositive(load(z) - highest[v]);
         sum[v] += p;
-        if constexpr (kCapture) store(captured + (n + i) * kStrip + v * kLanes, p);
+        if constexpr (kCapture) {
+          float* const kept = captured + (n + i) * kStrip + v * kLanes;
+          __builtin_prefetch(kept + kKeysAhead * kStrip, 1);
+          store(kept, p);
+        }
         if constexpr (kGain) {
           p *= tile.gain[n + i];
           gained_sum[v] += p;

@@ -30,21 +30,39 @@ int64_t token_at(const CapturedAttention& capture, double x, double y) {
   return cell(y, capture.grid_height) * capture.grid_width + cell(x, capture.grid_width);
 }
 
+/// The call with these of its queries alone, in their order: a map of one place costs no attention of all others. False where the control says something
+/// about places in the order of queries that could not be told apart, or depends on that order; then nothing is changed.
+bool restrict_to(const std::vector<int64_t>& rows, at::Tensor& q, kernels::AttentionControl& control) {
+  const int64_t heads = q.size(1), places = q.size(2), count = static_cast<int64_t>(rows.size());
+  const bool by_head = std::any_of(control.blend_weight_map.begin(), control.blend_weight_map.end(), [&](const at::Tensor& map) { return map.size(1) != places; });
+  if (control.causal || control.visual || by_head || (!control.blend_weight_map.empty() && heads == count)) return false;
+  const at::Tensor index = at::tensor(rows);
+  q = q.index_select(2, index).contiguous();
+  if (control.q_blend) {
+    control.q_blend->q2 = control.q_blend->q2.index_select(2, index).contiguous();
+    if (control.q_blend->rows.defined()) control.q_blend->rows = control.q_blend->rows.index_select(1, index).contiguous();
+  }
+  for (at::Tensor& map : control.blend_weight_map) map = map.index_select(1, index).contiguous();
+  if (control.pair_bias.defined()) control.pair_bias = control.pair_bias.index_select(1, index).contiguous();
+  return true;
+}
+
 /// Weights that the queries `rows` give to the scope's keys: f32 [H or 1, R, Lk]. Under blend the parts of its sources are added as they were mixed.
 at::Tensor weights(const CapturedAttention& capture, const MapScope& scope, const std::vector<int64_t>& rows) {
   const std::optional<int64_t>& head = scope.head;
   kernels::AttentionControl control = capture.control;
-  kernels::Probe probe;
-  probe.kind = kernels::ProbeKind::kRows;
-  probe.rows = rows;
-  if (head) probe.heads = std::vector<int64_t>{*head};
-  control.probes = {probe};
   const bool half = capture.q.scalar_type() == at::kHalf;
-  const at::Tensor q = half ? capture.q.to(at::kFloat) : capture.q, k = half ? capture.k.to(at::kFloat) : capture.k;
+  at::Tensor q = half ? capture.q.to(at::kFloat) : capture.q;
+  const at::Tensor k = half ? capture.k.to(at::kFloat) : capture.k;
   if (half)
     for (kernels::Source& source : control.sources)
       if (source.k.defined()) source.v = source.k = source.k.to(at::kFloat);
   if (half && control.q_blend) control.q_blend->q2 = control.q_blend->q2.to(at::kFloat);
+  kernels::Probe probe;
+  probe.kind = kernels::ProbeKind::kRows;
+  if (!restrict_to(rows, q, control)) probe.rows = rows;
+  if (head) probe.heads = std::vector<int64_t>{*head};
+  control.probes = {probe};
   const at::Tensor all = kernels::attention(q, k, k, control).probes.at(0).value[0];
   if (control.sources.empty()) return all;
   const at::Tensor index = at::tensor(rows);
@@ -58,7 +76,7 @@ at::Tensor weights(const CapturedAttention& capture, const MapScope& scope, cons
     if (control.combine == kernels::Combine::kBlend) {
       if (!control.blend_weight.empty()) {
         part = part * control.blend_weight[static_cast<size_t>(s)];
-      } else if (const at::Tensor& map = control.blend_weight_map[static_cast<size_t>(s)]; map.size(1) == capture.q.size(2)) {
+      } else if (const at::Tensor& map = capture.control.blend_weight_map[static_cast<size_t>(s)]; map.size(1) == capture.q.size(2)) {
         part = part * map[0].index_select(0, index).view({1, -1, 1});
       } else {
         const at::Tensor per_head = head ? map[0].slice(0, *head, *head + 1) : map[0];

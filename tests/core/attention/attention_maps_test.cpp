@@ -91,6 +91,50 @@ TEST(AttentionMaps, ShowWhatEditsMade) {
   expect_near(word_map(louder.recorder.captures(), {"layer0.attn2", {}, {}}, {2}), wanted);
 }
 
+/// Queries mixed with others, keys of another picture beside the own, shared place by place: as style injection with masks.
+class OtherPicture : public AttentionProgram {
+ public:
+  std::optional<kernels::AttentionControl> control(const AttentionCall& call) override {
+    if (call.site.kind != AttentionKind::kSelf) return std::nullopt;
+    kernels::AttentionControl control;
+    control.temperature = {kTemperature};
+    control.q_blend = kernels::QueryBlend{other_q, 0.5, share};
+    kernels::Source other, own;
+    other.k = other_k;
+    other.v = other_k;
+    own.key_scale = at::full({1, 1, call.k.size(2)}, 1 / kTemperature);
+    control.sources = {other, own};
+    control.combine = kernels::Combine::kBlend;
+    control.blend_weight_map = {share, 1 - share};
+    return control;
+  }
+  static constexpr double kTemperature = 1.5;
+  at::Tensor other_q = at::randn({2, kHeads, kPlaces, kWidth}), other_k = at::randn({2, kHeads, kPlaces, kWidth}), share = at::rand({1, kPlaces});
+};
+
+TEST(AttentionMaps, KeysOfAnotherPictureHaveMapsOfTheirOwn) {
+  at::manual_seed(5);
+  const auto program = std::make_shared<OtherPicture>();
+  const RecordedRun run(1, program);
+  const auto captures = run.recorder.captures();
+  const at::Tensor share = program->share.to(at::kDouble).view({1, kPlaces, 1});
+  const at::Tensor q = 0.5 * share * program->other_q[1].to(at::kDouble) + (1 - 0.5 * share) * run.q[0].to(at::kDouble);
+  const auto softmax = [&](const at::Tensor& k, double temperature) { return at::softmax(temperature * at::matmul(q, k.to(at::kDouble).transpose(1, 2)) / std::sqrt(static_cast<double>(kWidth)), 2); };
+  const at::Tensor other = share * softmax(program->other_k[1], OtherPicture::kTemperature), own = (1 - share) * softmax(run.k[0], 1);
+  MapScope scope{"layer0.attn1", 0, {}};
+  expect_near(place_map(captures, scope, 0.6, 0.5), own.select(1, 6).mean(0).view({3, 4}) * kPlaces, 1e-4);
+  expect_near(received_map(captures, scope), own.mean(0).sum(0).view({3, 4}), 1e-4);
+  scope.source = 0;
+  expect_near(place_map(captures, scope, 0.6, 0.5), other.select(1, 6).mean(0).view({3, 4}) * kPlaces, 1e-4);
+  expect_near(received_map(captures, scope), other.mean(0).sum(0).view({3, 4}), 1e-4);
+  scope.head = 1;
+  expect_near(place_map(captures, scope, 0.6, 0.5), other[1][6].view({3, 4}) * kPlaces, 1e-4);
+  scope.source = 1;
+  EXPECT_EQ(place_map(captures, scope, 0.6, 0.5).numel(), 0) << "source 1 is the picture itself";
+  scope.source = 7;
+  EXPECT_EQ(place_map(captures, scope, 0.6, 0.5).numel(), 0);
+}
+
 TEST(AttentionMaps, CoarserGridsAreEnlargedToTheFinest) {
   at::manual_seed(4);
   auto captures = RecordedRun(1).recorder.captures();

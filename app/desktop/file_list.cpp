@@ -58,6 +58,8 @@ void draw_file_list(const Method& method, const InputDescription& input, const F
   const bool several = files.size() > 1, can_paint = regions != nullptr && !values.input(regions->painted_over).empty();
   std::vector<double> weights = weights_of(weighs == nullptr ? Json() : values.parameter(weighs->name), files.size());
   const double sum = std::accumulate(weights.begin(), weights.end(), 0.0);
+  bool any_painted = false;
+  for (size_t i = 0; can_paint && i < files.size(); ++i) any_painted |= !values.painted(regions->name, i).empty();
   std::optional<std::vector<size_t>> order;
   std::optional<size_t> removed;
   const auto moved = [&](size_t from, size_t to) {
@@ -138,7 +140,7 @@ void draw_file_list(const Method& method, const InputDescription& input, const F
       const std::string painted = values.painted(regions->name, i);
       const bool on = values.is_painting(regions->name, i);
       if (on) ImGui::PushStyleColor(ImGuiCol_Button, ImGui::GetStyle().Colors[ImGuiCol_ButtonActive]);
-      const std::string shown = !painted.empty() ? painted : several ? "Paint region" : "Paint where it acts";
+      const std::string shown = !painted.empty() ? painted : any_painted ? "the rest" : several ? "Paint region" : "Paint where it acts";
       if (ImGui::Button((shown + "###paint").c_str(), {paint, 0})) values.paint(regions->name, i);
       mark(name + " paint");
       if (on) ImGui::PopStyleColor();

@@ -3,9 +3,9 @@
 #include <algorithm>
 #include <limits>
 
-#include "app/session/json_text.h"
 #include "app/session/machine.h"
 #include "app/session/output_names.h"
+#include "core/base/json_text.h"
 
 namespace attelier {
 namespace fs = std::filesystem;
@@ -51,10 +51,11 @@ struct Findings {
   }
 };
 
-void check_file(const fs::path& path, const std::string& pointer, Findings& findings) {
+/// `hint` follows where the file is not there.
+void check_file(const fs::path& path, const std::string& pointer, Findings& findings, const std::string& hint = "") {
   std::error_code error;
   const fs::file_status status = fs::status(path, error);
-  if (!fs::exists(status)) findings.file(pointer, fmt::format("names {}, which does not exist", path.string()));
+  if (!fs::exists(status)) findings.file(pointer, fmt::format("names {}, which does not exist{}", path.string(), hint));
   if (fs::is_directory(status)) findings.file(pointer, fmt::format("names {}, which is a folder; expected a file", path.string()));
 }
 
@@ -77,7 +78,8 @@ void parse_inputs(const Json& json, Job& job, Findings& findings) {
         continue;
       }
       const fs::path path = entry.get<std::string>();
-      check_file(path, pointer, findings);
+      const bool may_be_style = description.name == "style" && !path.has_parent_path();
+      check_file(path, pointer, findings, may_be_style ? "; nor does a style of this name (attelier styles list)" : "");
       job.inputs[description.name].push_back(path);
     }
   }

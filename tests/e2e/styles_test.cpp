@@ -94,7 +94,7 @@ TEST_F(StylesTest, AFileComesBeforeAStyleAndWhatIsNeitherIsNamed) {
   ASSERT_EQ(run({"styles", "add", "rain", picture("rain")}).code, 0);
   const ProgramResult unknown = run({"style", "--model", file("tiny"), "--content", picture("house"), "--style", "snow", "--out", file("out")});
   EXPECT_EQ(unknown.code, 3);
-  EXPECT_NE(unknown.errors.find("snow"), std::string::npos) << unknown.errors;
+  EXPECT_NE(unknown.errors.find("--style names snow, which does not exist; nor does a style of this name"), std::string::npos) << unknown.errors;
   const ProgramResult twice = run({"styles", "add", "rain", picture("tree")});
   EXPECT_EQ(twice.code, 2);
   EXPECT_NE(twice.errors.find("already"), std::string::npos) << twice.errors;

@@ -34,6 +34,7 @@ const Action* Actions::find(const std::string& id) const {
 std::vector<std::string> Actions::rebind(const Json& chords) {
   std::vector<std::string> complaints;
   if (!chords.is_object()) return complaints;
+  std::vector<std::pair<Action*, Chord>> wanted;
   for (const auto& [id, text] : chords.items()) {
     const auto action = std::find_if(all_.begin(), all_.end(), [&](const Action& one) { return one.id == id; });
     if (action == all_.end()) {
@@ -45,19 +46,37 @@ std::vector<std::string> Actions::rebind(const Json& chords) {
       complaints.push_back(fmt::format("the shortcut of {} is {}; allowed are \"\" and texts like \"Ctrl+Shift+Z\"", id, text.dump(-1, ' ', false, Json::error_handler_t::replace)));
       continue;
     }
-    for (Action& other : all_)
-      if (other.id != id && !chord.empty() && other.chord == chord) {
-        complaints.push_back(fmt::format("{} takes {} from {}", id, to_string(chord), other.id));
-        other.chord = {};
-      }
-    action->chord = chord;
+    wanted.emplace_back(&*action, chord);
+  }
+  // Those that get another one give theirs up first: an exchange is no conflict.
+  for (const auto& [action, chord] : wanted) action->chord = {};
+  for (const auto& [action, chord] : wanted) {
+    if (const Action* const other = holder(chord)) complaints.push_back(fmt::format("{} takes {} from {}", action->id, to_string(chord), other->id));
+    bind(action->id, chord);
   }
   return complaints;
 }
 
-Json Actions::chords() const {
+const Action* Actions::holder(const Chord& chord) const {
+  const auto found = std::find_if(all_.begin(), all_.end(), [&](const Action& one) { return !chord.empty() && one.chord == chord; });
+  return found == all_.end() ? nullptr : &*found;
+}
+
+void Actions::bind(const std::string& id, const Chord& chord) {
+  for (Action& one : all_) {
+    if (one.id == id) one.chord = chord;
+    else if (one.chord == chord) one.chord = {};
+  }
+}
+
+void Actions::reset() {
+  for (Action& one : all_) one.chord = one.default_chord;
+}
+
+Json Actions::changes() const {
   Json chords = Json::object();
-  for (const Action& one : all_) chords[one.id] = one.chord.empty() ? "" : to_string(one.chord);
+  for (const Action& one : all_)
+    if (one.chord != one.default_chord) chords[one.id] = one.chord.empty() ? "" : to_string(one.chord);
   return chords;
 }
 

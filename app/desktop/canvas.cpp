@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <chrono>
 #include <cmath>
+#include <new>
 #include <utility>
 
 namespace attelier::desktop {
@@ -18,9 +19,10 @@ constexpr std::chrono::milliseconds kWait{6};
 
 const uint8_t* pixel(const Image& image, int64_t x, int64_t y) { return image.pixels.data() + (y * image.width + x) * image.channels; }
 
-/// How far the channels of A and B lie apart, times `gain`; B is read at the same share of its own size.
+/// How far the channels of A and B lie apart, times `gain`; B is read at the same share of its own size. Alpha counts as over white.
 Image difference_of(const Image& any_a, const Image& any_b, int gain) {
-  const Image a = to_rgb(any_a), b = to_rgb(any_b);
+  const Image made_a = any_a.channels == 3 ? Image() : to_rgb(any_a), made_b = any_b.channels == 3 ? Image() : to_rgb(any_b);
+  const Image &a = any_a.channels == 3 ? any_a : made_a, &b = any_b.channels == 3 ? any_b : made_b;
   Image image{a.width, a.height, 3, std::vector<uint8_t>(a.pixels.size())};
   const auto apart = [gain](uint8_t p, uint8_t q) { return static_cast<uint8_t>(std::min(255, std::abs(p - q) * gain)); };
   if (a.width == b.width && a.height == b.height) {
@@ -36,13 +38,6 @@ Image difference_of(const Image& any_a, const Image& any_b, int gain) {
 }
 
 }  // namespace
-
-SharedPicture make_picture(Image image, std::string name) {
-  auto picture = std::make_shared<Picture>();
-  picture->image = std::move(image);
-  picture->name = std::move(name);
-  return picture;
-}
 
 void Canvas::show(SharedPicture a, SharedPicture b) {
   const bool same_size = a && a_ && a->image.width == a_->image.width && a->image.height == a_->image.height;
@@ -81,36 +76,41 @@ void Canvas::handle_pointer(const View& view, bool takes_drag) {
   centre_y_ = std::clamp(centre_y_, 0.0, 1.0);
 }
 
-Picture& Canvas::difference() {
+const SharedPicture& Canvas::difference() {
   const DifferenceOf wanted{a_, b_, difference_gain};
-  if (difference_ && difference_of_ == wanted) return *difference_;
+  const auto known = [&]() -> const SharedPicture& { return difference_ && difference_of_.a == a_ && difference_of_.b == b_ ? difference_ : a_; };
+  if (difference_of_ == wanted) return known();
   if (!coming_.valid()) {
     coming_of_ = wanted;
-    coming_ = std::async(std::launch::async, [a = &a_->image, b = &b_->image, gain = difference_gain] { return difference_of(*a, *b, gain); });
+    coming_ = std::async(std::launch::async, [a = &a_->image, b = &b_->image, gain = difference_gain] { return make_picture(difference_of(*a, *b, gain), "difference"); });
   }
   // Small pictures take no longer than this, and the view changes without a frame between.
   if (coming_.wait_for(kWait) == std::future_status::ready) {
-    difference_ = make_picture(coming_.get(), "difference");
     difference_of_ = std::exchange(coming_of_, {});
+    try {
+      difference_ = coming_.get();
+    } catch (const std::bad_alloc&) {
+      difference_ = nullptr;
+    }
   }
-  const bool of_these = difference_ && difference_of_.a == a_ && difference_of_.b == b_;
-  return of_these ? *difference_ : *a_;
+  return known();
 }
 
-void Canvas::draw_picture(Picture& picture, const View& view, ImVec2 at, const Theme& theme) {
+void Canvas::draw_picture(const SharedPicture& picture, const View& view, ImVec2 at, const Theme& theme) {
   ImDrawList& list = *ImGui::GetWindowDrawList();
   list.PushClipRect(view.from, view.to, true);
   const ImVec2 end = {at.x + static_cast<float>(static_cast<double>(a_->image.width) * scale_), at.y + static_cast<float>(static_cast<double>(a_->image.height) * scale_)};
-  if (picture.image.channels == 4) {  // a checkerboard under what is transparent
+  if (picture->image.channels == 4) {  // a checkerboard under what is transparent
     const float cell = theme.px(8);
     for (float y = std::max(at.y, view.from.y); y < std::min(end.y, view.to.y); y += cell)
       for (float x = std::max(at.x, view.from.x); x < std::min(end.x, view.to.x); x += cell)
         if ((static_cast<int>((x - at.x) / cell) + static_cast<int>((y - at.y) / cell)) % 2 == 0)
           list.AddRectFilled({x, y}, {std::min(x + cell, end.x), std::min(y + cell, end.y)}, theme.palette().checker);
   }
-  picture.on_screen().draw(list, at, end, scale_ >= kSharpFrom);
+  if (picture->is_large()) tiles_.draw(list, picture, at, end, scale_ >= kSharpFrom);
+  else picture->on_screen().draw(list, at, end, scale_ >= kSharpFrom);
   list.AddRect({at.x - 1, at.y - 1}, {end.x + 1, end.y + 1}, theme.palette().line);
-  draw_pixel_values(picture, view, at, theme);
+  draw_pixel_values(*picture, view, at, theme);
   list.PopClipRect();
 }
 
@@ -142,6 +142,11 @@ void Canvas::draw(const Theme& theme, const std::function<bool(ImVec2, float, bo
   ImDrawList& list = *ImGui::GetWindowDrawList();
   list.AddRectFilled(whole.from, whole.to, theme.palette().canvas);
   reading_.reset();
+  tiles_.begin_frame();
+  if (compare_ != Compare::kDifference && !coming_.valid()) {  // large pictures have large ones
+    difference_.reset();
+    difference_of_ = {};
+  }
   if (size.x < 8 || size.y < 8) return;
   ImGui::InvisibleButton("canvas", size, ImGuiButtonFlags_MouseButtonLeft | ImGuiButtonFlags_MouseButtonMiddle | ImGuiButtonFlags_MouseButtonRight);
   ImGui::SetItemAllowOverlap();
@@ -170,19 +175,21 @@ void Canvas::draw(const Theme& theme, const std::function<bool(ImVec2, float, bo
   handle_pointer(view, takes_drag);
   const ImVec2 at = origin(view);
   const bool flipped = compares && compare_ == Compare::kFlip && holds_reference;
-  draw_picture(compares && compare_ == Compare::kDifference ? difference() : flipped ? *b_ : *a_, view, at, theme);
+  draw_picture(compares && compare_ == Compare::kDifference ? difference() : flipped ? b_ : a_, view, at, theme);
+  if (compares && compare_ == Compare::kDifference && !coming_.valid() && !difference_)
+    list.AddText({view.from.x + theme.px(12), view.from.y + theme.px(10)}, theme.palette().warn, "There is not enough memory for the difference of pictures of this size: this is the picture itself.");
   if (overlay) {
     list.ChannelsMerge();
     list.PopClipRect();
   }
   if (beside) {
     const View right = {{middle + gap, whole.from.y}, whole.to};
-    draw_picture(*b_, right, origin(right), theme);
+    draw_picture(b_, right, origin(right), theme);
     list.AddRectFilled({middle - gap, whole.from.y}, {middle + gap, whole.to.y}, theme.palette().panel);
   }
   if (compares && compare_ == Compare::kWipe) {
     const float line = std::round(whole.from.x + wipe_ * size.x);
-    draw_picture(*b_, {{line, whole.from.y}, whole.to}, at, theme);
+    draw_picture(b_, {{line, whole.from.y}, whole.to}, at, theme);
     list.AddLine({line, whole.from.y}, {line, whole.to.y}, theme.palette().accent, theme.px(2));
     const float reach = theme.px(6), pointer = ImGui::GetIO().MousePos.x;
     if (hovered && std::abs(pointer - line) < reach) {

@@ -9,24 +9,11 @@
 #include <optional>
 #include <string>
 
-#include "app/desktop/texture.h"
+#include "app/desktop/picture.h"
 #include "app/desktop/theme.h"
-#include "core/media/image.h"
+#include "app/desktop/tile_cache.h"
 
 namespace attelier::desktop {
-
-/// A picture that views share; its texture is made when it is first drawn.
-struct Picture {
-  Image image;
-  std::string name;
-  Texture texture;
-  Texture& on_screen() {
-    if (texture.empty() && image.width > 0) texture = Texture(image);
-    return texture;
-  }
-};
-using SharedPicture = std::shared_ptr<Picture>;
-SharedPicture make_picture(Image image, std::string name);
 
 enum class Compare { kOff, kWipe, kSideBySide, kFlip, kDifference };
 
@@ -54,20 +41,20 @@ class Canvas {
   bool holds_reference = false;   // kFlip: B is shown while this is true
   int difference_gain = 4;        // kDifference: 1, 4 or 16
   std::optional<PixelReading> reading() const { return reading_; }
-  /// True while a difference is worked out on another thread: another frame will show it.
-  bool is_busy() const { return coming_.valid(); }
+  /// True while a difference is worked out on another thread, or tiles of a large picture wait for their upload: another frame will show them.
+  bool is_busy() const { return coming_.valid() || !tiles_.is_complete(); }
 
  private:
   struct View {
     ImVec2 from, to;
   };
   void handle_pointer(const View& view, bool takes_drag);
-  void draw_picture(Picture& picture, const View& view, ImVec2 origin, const Theme& theme);
+  void draw_picture(const SharedPicture& picture, const View& view, ImVec2 origin, const Theme& theme);
   void draw_pixel_values(const Picture& picture, const View& view, ImVec2 origin, const Theme& theme) const;
   ImVec2 origin(const View& view) const;
-  Picture& difference();
+  const SharedPicture& difference();
 
-  /// What a difference is of. Held here as long as it is worked out, since pictures must not die on another thread.
+  /// What a difference is of. Held here as long as it is worked out, since pictures that have textures must not die on another thread.
   struct DifferenceOf {
     SharedPicture a, b;
     int gain = 0;
@@ -75,12 +62,13 @@ class Canvas {
   };
   SharedPicture a_, b_, difference_;
   DifferenceOf difference_of_, coming_of_;
-  std::future<Image> coming_;
+  std::future<SharedPicture> coming_;
   Compare compare_ = Compare::kOff;
   double scale_ = 1, centre_x_ = 0.5, centre_y_ = 0.5;  // screen pixels per picture pixel; the middle of the view, in shares of the picture
   bool wants_fit_ = true;
   float wipe_ = 0.5f;
   bool drags_wipe_ = false;
+  TileCache tiles_;
   std::optional<PixelReading> reading_;
 };
 

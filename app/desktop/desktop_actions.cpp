@@ -6,15 +6,20 @@
 #include <random>
 
 #include "app/desktop/desktop_app.h"
-#include "app/session/json_text.h"
 #include "app/session/queued_job.h"
 #include "core/base/files.h"
+#include "core/base/json_text.h"
+#include "core/media/video_file.h"
+#include "core/text/byte_pairs.h"
+#include "core/weights/model_files.h"
+#include "pipelines/style/style.h"
 
 namespace attelier::desktop {
 namespace {
 
 namespace fs = std::filesystem;
 
+constexpr size_t kMostRecent = 12;
 constexpr const char* kSettingsFile = "desktop.json";
 constexpr int64_t kPixelsPerLatent = 8;  // of every Stable Diffusion autoencoder
 
@@ -34,7 +39,7 @@ void DesktopApp::add_actions() {
   const auto has_picture = [this] { return shown_ != nullptr; };
   const auto runs = [this] { return !queue_.is_idle(); };
   add("file.open", "Open…", "File", "Ctrl+O", [this] {
-    browser_.open({.title = "Open a picture or a job", .extensions = {".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff", ".json"}, .name = {}, .chosen = [this](const fs::path& file) { open_file(file); }});
+    browser_.open({.title = "Open a picture, a video or a job", .extensions = {".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff", ".mp4", ".m4v", ".mov", ".avi", ".mkv", ".webm", ".json"}, .name = {}, .chosen = [this](const fs::path& file) { open_file(file); }});
   }, [] { return true; }, true);
   add("file.export", "Export picture…", "File", "Ctrl+E", [this] { export_picture(); }, has_picture, true);
   const auto has_job = [this] { return editor_.first_problem().empty(); };
@@ -69,6 +74,13 @@ void DesktopApp::add_actions() {
     set_layout(Layout::kCreate);
     form_.focus_prompt();
   }, [] { return true; }, true);
+  const auto in_prompt = [this] { return form_.prompt_editor().is_active(); };
+  add("edit.heavier", "More weight to this word of the prompt", "Edit", "Ctrl+Up", [this] { form_.prompt_editor().change_weight(0.1); }, in_prompt, true);
+  add("edit.lighter", "Less weight to this word of the prompt", "Edit", "Ctrl+Down", [this] { form_.prompt_editor().change_weight(-0.1); }, in_prompt, true);
+  add("edit.presets", "Presets…", "Edit", "", [this] {
+    if (!shows_left_) set_layout(Layout::kCreate);
+    presets_.open();
+  });
   add("edit.new_seed", "New seed", "Edit", "R", [this] {
     for (const ParameterDescription& d : editor_.method().parameters)
       if (d.name == "seed") editor_.change(d, static_cast<int64_t>(std::random_device{}() >> 1));
@@ -85,7 +97,9 @@ void DesktopApp::add_actions() {
   add("view.full_size", "100 %", "View", "Ctrl+0", [this] { canvas_.zoom_to(1); }, has_picture);
   add("view.zoom_in", "Zoom in", "View", "Ctrl++", [this] { canvas_.zoom_by(1.4142135623730951); }, has_picture);
   add("view.zoom_out", "Zoom out", "View", "Ctrl+-", [this] { canvas_.zoom_by(1 / 1.4142135623730951); }, has_picture);
+  add("view.styles", "Style library…", "View", "Ctrl+Shift+L", [this] { shelf_.open({left_width_ * theme_.px(1), theme_.px(90)}); }, [] { return true; }, true);
   painter_.add_actions(actions_);
+  timeline_.add_actions(actions_);
   const char* const compares[] = {"Picture alone", "Compare: wipe", "Compare: side by side", "Compare: flip", "Compare: difference"};
   for (int i = 0; i < 5; ++i)
     add(fmt::format("view.compare_{}", i).c_str(), compares[i], "View", i == 1 ? "V" : "", [this, i] { canvas_.set_compare(canvas_.compare() == static_cast<Compare>(i) ? Compare::kOff : static_cast<Compare>(i)); },
@@ -102,7 +116,7 @@ void DesktopApp::add_actions() {
   add("view.larger", "Larger interface", "View", "Ctrl+Alt++", [this] { user_scale_ = std::min(3.0, user_scale_ + 0.25); });
   add("view.smaller", "Smaller interface", "View", "Ctrl+Alt+-", [this] { user_scale_ = std::max(0.75, user_scale_ - 0.25); });
   add("help.palette", "All actions…", "Help", "Ctrl+P", [this] { palette_.open(); }, [] { return true; }, true);
-  add("help.shortcuts", "Shortcuts", "Help", "F1", [this] { shows_help_ = !shows_help_; }, [] { return true; }, true);
+  add("help.shortcuts", "Shortcuts", "Help", "F1", [this] { shortcuts_.toggle(); }, [] { return true; }, true);
   add("help.screenshot", "Save a picture of the window", "Help", "F12", [this] { window_.request_screenshot(); }, [] { return true; }, true);
   for (const Method* method : methods()) add(("method." + method->name).c_str(), ("Method: " + method->name).c_str(), "", "", [this, method] { editor_.set_method(method->name); });
   const fs::path file = config_folder() / kSettingsFile;
@@ -125,6 +139,8 @@ void DesktopApp::load_settings() {
     right_width_ = std::clamp(settings.value("right_width", right_width_), 220.0f, 640.0f);
     bottom_height_ = std::clamp(settings.value("bottom_height", bottom_height_), 120.0f, 600.0f);
     set_layout(static_cast<Layout>(std::clamp(settings.value("layout", 0), 0, 3)));
+    for (const std::string& file : settings.value("recent", std::vector<std::string>()))
+      if (recent_.size() < kMostRecent) recent_.emplace_back(file);
   } catch (const std::exception& problem) {
     toasts_.error(file.string() + " cannot be read; the built-in settings are used.", problem.what());
   }
@@ -136,8 +152,11 @@ void DesktopApp::save_settings() const {
     std::error_code error;
     Json settings = fs::exists(file, error) ? Json::parse(read_file(file), nullptr, false) : Json::object();
     if (!settings.is_object()) settings = Json::object();
+    Json recent = Json::array();
+    for (const fs::path& one : recent_)
+      if (text::valid_utf8(one.string()) == one.string()) recent.push_back(one.string());  // JSON knows no other names
     settings.update({{"look", look_ == Look::kLight ? "light" : "dark"}, {"scale", user_scale_}, {"left_width", left_width_}, {"right_width", right_width_},
-                     {"bottom_height", bottom_height_}, {"layout", static_cast<int>(layout_)}});
+                     {"bottom_height", bottom_height_}, {"layout", static_cast<int>(layout_)}, {"shortcuts", actions_.changes()}, {"recent", recent}});
     fs::create_directories(file.parent_path(), error);
     write_file_atomically(file, settings.dump(2) + "\n");
   } catch (const std::exception&) {  // the app closes all the same
@@ -147,7 +166,7 @@ void DesktopApp::save_settings() const {
 void DesktopApp::set_layout(Layout layout) {
   layout_ = layout;
   shows_left_ = layout == Layout::kCreate || layout == Layout::kInspect;
-  shows_right_ = layout == Layout::kCreate || layout == Layout::kInspect;
+  shows_right_ = layout != Layout::kQueue;
   shows_bottom_ = layout != Layout::kInspect;
   bottom_height_ = layout == Layout::kQueue ? std::max(bottom_height_, 420.0f) : std::min(bottom_height_, 260.0f);
 }
@@ -163,12 +182,14 @@ void DesktopApp::run_job(bool first, bool watched) {
     followed_ = queue_.add(*job, first, watch);
     if (watch) inspector_.watch(followed_, watch);
     painter_.leave();
+    timeline_.leave();
   } catch (const Error& error) {
     toasts_.error(error.what());
   }
 }
 
 bool DesktopApp::shows_attention() const {
+  if (timeline_.is_shown()) return false;
   if (layout_ != Layout::kInspect || inspector_.job() == 0) return false;
   return preview_ ? followed_ == inspector_.job() : queue_view_.selected() == inspector_.job();
 }
@@ -215,6 +236,7 @@ void DesktopApp::take_previews() {
     followed_ = preview->id;
     // A preview is as small as the latent; it is shown as large as the result will be, so that the view stays where it is.
     preview_ = make_picture(resize_lanczos(preview->image, preview->image.width * kPixelsPerLatent, preview->image.height * kPixelsPerLatent), fmt::format("preview, step {}", preview->step + 1));
+    timeline_.add_preview(preview->id, preview->step, std::move(preview->image), kPixelsPerLatent);
     if (followed_ == inspector_.job()) inspector_.refresh();
   }
   if (followed_ == 0) return;
@@ -231,6 +253,7 @@ void DesktopApp::take_previews() {
 void DesktopApp::show_entry(int64_t id) {
   const JournalEntry entry = journal_.entry(id);
   queue_view_.select(id);
+  timeline_.leave();
   if (!entry.files.empty()) awaited_ = entry.files.front();
 }
 
@@ -248,6 +271,34 @@ void DesktopApp::use_entry(int64_t id) {
   }
 }
 
+void DesktopApp::use_entry_as(int64_t id, const Method& method, const InputDescription& input) {
+  const JournalEntry entry = journal_.entry(id);
+  if (entry.files.empty()) return;
+  editor_.set_method(method.name);
+  add_input(input, entry.files.front());
+}
+
+void DesktopApp::keep_entry(int64_t id) {
+  const JournalEntry entry = journal_.entry(id);
+  if (!entry.files.empty()) shelf_.keep(entry.files.front());
+}
+
+const InputDescription* DesktopApp::style_input() const {
+  const auto& inputs = editor_.method().inputs;
+  const auto found = std::find_if(inputs.begin(), inputs.end(), [](const InputDescription& input) { return input.name == "style"; });
+  return found == inputs.end() ? nullptr : &*found;
+}
+
+ShelfCommands DesktopApp::shelf_commands() {
+  return {.use = [this](const fs::path& picture) {
+            if (style_input() == nullptr) editor_.set_method("style");
+            if (const InputDescription* const input = style_input()) add_input(*input, picture);
+          },
+          .add_file = [this] { browser_.open({.title = "Keep a picture as a style", .extensions = picture_extensions(), .name = {}, .chosen = [this](const fs::path& file) { shelf_.keep(file); }}); },
+          .failed = [this](const std::string& problem) { toasts_.error(problem); },
+          .tell = [this](const std::string& text) { toasts_.info(text); }};
+}
+
 void DesktopApp::restore_from(const fs::path& file) {
   try {
     editor_.restore(load_job(file).json);
@@ -261,19 +312,45 @@ void DesktopApp::open_file(const fs::path& file) {
   std::error_code error;
   if (!fs::exists(file, error)) return toasts_.error(file.string() + " is not there.");
   const std::string extension = file.extension().string();
-  if (extension == ".json") return restore_from(file);
-  if (extension == ".safetensors" || extension == ".ckpt" || fs::is_directory(file, error)) return editor_.set_model(file.string());
-  if (!is_picture(file)) return toasts_.error(fmt::format("{} is no kind of file that is known here; pictures, jobs (.json, or pictures that carry one) and checkpoints are.", file.filename().string()));
+  if (extension == ".json") return remember_file(file), restore_from(file);
+  if (extension == ".safetensors" || extension == ".ckpt" || fs::is_directory(file, error)) return choose_model(file);
+  if (is_video_name(file)) return open_video(file);
+  if (!is_picture(file)) return toasts_.error(fmt::format("{} is no kind of file that is known here; pictures, videos, jobs (.json, or pictures that carry one) and checkpoints are.", file.filename().string()));
   painter_.leave();
-  awaited_ = file;
+  awaited_ = opened_ = file;
+  remember_file(file);
+}
+
+void DesktopApp::choose_model(const fs::path& path) {
+  const std::string name = path.filename().string();
   try {
-    const PngTexts texts = extension == ".png" ? read_png_texts(read_file(file), file.string()) : PngTexts{};
-    if (texts.contains("attelier-job")) restore_from(file);
-  } catch (const Error&) {  // shown all the same; the loader says what is wrong with the picture
+    const ModelFiles files(path);
+    if (!files.has("unet")) return toasts_.error(fmt::format("{} is a part of a model ({}) without the UNet that makes pictures. Choose a whole model.", name, files.family()));
+    editor_.set_model(path.string());
+    toasts_.info(fmt::format("{}: {}, {:.1f} GB", name, files.family(), static_cast<double>(files.bytes()) / 1e9));
+  } catch (const Error& error) {
+    toasts_.error(fmt::format("{} is no model that is known here. Checkpoints of Stable Diffusion (.safetensors, .ckpt) and diffusers folders are.", name), error.what());
   }
 }
 
-void DesktopApp::drop(const std::vector<fs::path>& files, double x, double) {
+void DesktopApp::remember_file(const fs::path& file) {
+  const fs::path whole = fs::absolute(file).lexically_normal();
+  std::erase(recent_, whole);
+  recent_.insert(recent_.begin(), whole);
+  if (recent_.size() > kMostRecent) recent_.pop_back();
+}
+
+void DesktopApp::open_video(const fs::path& file) {
+  try {
+    timeline_.open(file);
+    painter_.leave();
+    shows_bottom_ = true;
+  } catch (const Error& error) {
+    toasts_.error(fmt::format("{} cannot be shown.", file.filename().string()), error.what());
+  }
+}
+
+void DesktopApp::drop(const std::vector<fs::path>& files, double x, double y) {
   // Onto the form: an input. Anywhere else: opened.
   const bool on_form = shows_left_ && x < left_width_ * theme_.px(1);
   for (const fs::path& file : files) {
@@ -281,17 +358,30 @@ void DesktopApp::drop(const std::vector<fs::path>& files, double x, double) {
       open_file(file);
       continue;
     }
+    // The input it was dropped on, else the first that still has room, else the first.
     const auto& inputs = editor_.method().inputs;
-    const auto free = std::find_if(inputs.begin(), inputs.end(), [&](const InputDescription& input) { return editor_.input(input.name).empty(); });
-    const InputDescription& input = free != inputs.end() ? *free : inputs.front();
-    editor_.change_input(input.name, {fs::absolute(file)});
-    toasts_.info(fmt::format("{} is the {} now.", file.filename().string(), input.name));
+    const std::string hit = form_.input_at(x, y);
+    const auto of = [&](const auto& wanted) { return std::find_if(inputs.begin(), inputs.end(), wanted); };
+    auto found = of([&](const InputDescription& input) { return input.name == hit; });
+    if (found == inputs.end()) found = of([&](const InputDescription& input) { return input.one_per.empty() && editor_.input(input.name).empty(); });
+    add_input(found == inputs.end() ? inputs.front() : *found, fs::absolute(file));
   }
+}
+
+void DesktopApp::add_input(const InputDescription& input, const fs::path& file) {
+  std::vector<fs::path> all = input.several ? editor_.input(input.name) : std::vector<fs::path>();
+  if (all.size() >= kMostStyles) return toasts_.info(fmt::format("At most {} pictures are mixed; take one away first.", kMostStyles));
+  all.push_back(file);
+  editor_.change_input(input.name, all);
+  toasts_.info(fmt::format("{} is {} {} now.", file.filename().string(), all.size() > 1 ? "another" : "the", input.name));
 }
 
 void DesktopApp::choose_input(const std::string& name, bool is_input) {
   if (is_input)
-    return browser_.open({.title = "Choose a picture: " + name, .extensions = picture_extensions(), .name = {}, .chosen = [this, name](const fs::path& file) { editor_.change_input(name, {file}); }});
+    return browser_.open({.title = "Choose a picture: " + name, .extensions = picture_extensions(), .name = {}, .chosen = [this, name](const fs::path& file) {
+      for (const InputDescription& input : editor_.method().inputs)
+        if (input.name == name) add_input(input, file);
+    }});
   browser_.open({.title = "Choose a file: " + name, .extensions = {}, .folders = true, .name = {}, .chosen = [this, name](const fs::path& file) {
     for (const ParameterDescription& d : editor_.method().parameters)
       if (d.name == name) editor_.change(d, d.type == ParameterType::kModels ? Json::array({file.string()}) : Json(file.string()));
@@ -312,14 +402,23 @@ void DesktopApp::save_window_picture(const Image& picture) {
 }
 
 void DesktopApp::export_picture() {
-  browser_.open({.title = "Export picture", .extensions = picture_extensions(), .save = true, .name = fs::path(shown_->name).stem().string() + ".png", .chosen = [this](const fs::path& file) {
-    try {
-      save_image(file, shown_->image);
-      toasts_.info("Saved " + file.string());
-    } catch (const Error& error) {
-      toasts_.error(error.what());
-    }
+  browser_.open({.title = "Export picture", .extensions = picture_extensions(), .save = true, .name = fs::path(shown_->name).stem().string() + ".png", .chosen = [this, picture = shown_](const fs::path& file) {
+    // A large picture takes seconds.
+    exports_.push_back({picture, file, std::async(std::launch::async, [image = &picture->image, file] { save_image(file, *image); })});
   }});
+}
+
+void DesktopApp::take_exports() {
+  std::erase_if(exports_, [this](Export& one) {
+    if (one.saving.wait_for(std::chrono::seconds(0)) != std::future_status::ready) return false;
+    try {
+      one.saving.get();
+      toasts_.info("Saved " + one.file.string());
+    } catch (const std::exception& error) {
+      toasts_.error(fmt::format("{} was not saved.", one.file.string()), error.what());
+    }
+    return true;
+  });
 }
 
 }  // namespace attelier::desktop

@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <cstdlib>
 
+#include "app/desktop/landmarks.h"
 #include "app/desktop/widgets.h"
 #include "core/base/files.h"
 #include "core/weights/model_store.h"
@@ -21,6 +22,8 @@ constexpr double kLively = 1.0;         // seconds after input in which frames f
 constexpr double kWhileJobRuns = 0.1;   // between frames when only a job runs
 constexpr double kWhileWorking = 0.02;  // when a difference comes from another thread
 constexpr double kIdle = 0.5;
+constexpr size_t kRecentOffered = 4;    // where nothing is shown
+constexpr double kShortLife = 20;       // of a window that lost its graphics, in seconds
 constexpr int kMostFailedFrames = 10;   // one after the other
 
 double seconds_since(Clock::time_point then) { return std::chrono::duration<double>(Clock::now() - then).count(); }
@@ -28,14 +31,24 @@ double seconds_since(Clock::time_point then) { return std::chrono::duration<doub
 }  // namespace
 
 void run_desktop(const DesktopOptions& options) {
-  DesktopApp app(options);
-  app.run();
+  DesktopOptions next = options;
+  for (Clock::time_point opened = Clock::now();; opened = Clock::now()) {
+    try {
+      DesktopApp app(next);
+      return app.run();
+    } catch (const GraphicsLost&) {
+      // A new window takes up the form and the queue, which are on the disk. If it does not last, the driver will not recover by itself.
+      if (seconds_since(opened) < kShortLife) throw;
+      next.files.clear();
+    }
+  }
 }
 
 DesktopApp::DesktopApp(const DesktopOptions& options)
-    : options_(options), window_({options.width, options.height, "Attelier"}), loader_([this] { window_.wake(); }), browser_(loader_), journal_(Journal::default_file()),
-      queue_(journal_, [this] { window_.wake(); }, {.niceness = 5}), queue_view_(journal_, queue_, loader_), recovery_(journal_, queue_, loader_),
-      painter_(editor_, loader_, browser_, toasts_), inspector_([this] { window_.wake(); }), start_(Clock::now()) {
+    : options_(options), window_({options.width, options.height, "Attelier"}), journal_(Journal::default_file()), queue_(journal_, [this] { window_.wake(); }, {.niceness = 5}),
+      loader_([this] { window_.wake(); }), browser_(loader_), shelf_(loader_, [this] { window_.wake(); }), queue_view_(journal_, queue_, loader_), recovery_(journal_, queue_, loader_),
+      painter_(editor_, loader_, browser_, toasts_), timeline_([this] { window_.wake(); }, browser_, toasts_), inspector_([this] { window_.wake(); }), start_(Clock::now()) {
+  write_landmarks_to(options.landmarks);
   load_settings();
   add_actions();
   for (const std::string& trouble : {journal_.warning(), editor_.trouble()})
@@ -53,7 +66,7 @@ DesktopApp::DesktopApp(const DesktopOptions& options)
   for (const fs::path& file : options.files) open_file(file);
   queue_view_.refresh();
   if (options.screenshot.empty()) recovery_.offer(editor_.recovered());
-  if (options.files.empty() && !queue_view_.made().empty()) show_entry(queue_view_.made().front().id);
+  if (options.files.empty() && !queue_view_.made().empty()) show_entry(queue_view_.made().id(0));
 }
 
 DesktopApp::~DesktopApp() {
@@ -69,9 +82,10 @@ double DesktopApp::now() const { return seconds_since(start_); }
 
 double DesktopApp::wait_seconds() const {
   if (window_.has_input() || (last_input_ && seconds_since(*last_input_) < kLively)) return 0;
-  if (canvas_.is_busy()) return kWhileWorking;
-  if (!queue_.is_idle()) return kWhileJobRuns;
-  return std::min(kIdle, toasts_.next_change(now()));
+  if (canvas_.is_busy() || comparison_.is_busy() || !exports_.empty()) return kWhileWorking;
+  const double next_frame = timeline_.seconds_to_next(now());
+  if (!queue_.is_idle()) return std::min(kWhileJobRuns, next_frame);
+  return std::min({kIdle, next_frame, toasts_.next_change(now())});
 }
 
 void DesktopApp::run() {
@@ -82,7 +96,7 @@ void DesktopApp::run() {
     const bool something = window_.wait(seconds);
     editor_.autosave_if_due();  // also of a window that draws nothing
     if (options_.is_stopped && options_.is_stopped()) break;
-    const bool due = frames_until_screenshot >= 0 || toasts_.next_change(now()) <= 0 || ImGui::GetIO().WantTextInput;
+    const bool due = frames_until_screenshot >= 0 || timeline_.seconds_to_next(now()) < kIdle || toasts_.next_change(now()) <= 0 || ImGui::GetIO().WantTextInput;
     if (!something && !first && seconds >= kIdle && !due) continue;  // an idle window draws nothing
     if (something && window_.has_input()) last_input_ = Clock::now();
     first = false;
@@ -97,6 +111,7 @@ void DesktopApp::run() {
     try {
       window_.frame([this](const InputEvent& event) { return take_event(event); }, [this] { frame(); });
       failed_frames_ = 0;
+      write_landmarks();
     } catch (const std::exception& error) {
       toasts_.error("This view could not be drawn.", error.what());
       if (++failed_frames_ > kMostFailedFrames) throw;
@@ -119,8 +134,12 @@ bool DesktopApp::take_event(const InputEvent& event) {
     return true;
   }
   if (event.kind != InputEvent::Kind::kKey) return false;
+  if (shortcuts_.is_listening()) {
+    if (event.action == InputEvent::Action::kPress) shortcuts_.press(actions_, {event.modifiers, event.key});
+    return true;
+  }
   const bool typing = ImGui::GetIO().WantTextInput, asks = recovery_.is_open() && Chord{event.modifiers, event.key} != parse_chord("Ctrl+Q");
-  const bool modal = (browser_.is_open() || palette_.is_open() || asks) && event.key != "F12";
+  const bool modal = (browser_.is_open() || palette_.is_open() || shelf_.is_open() || asks) && event.key != "F12";
   canvas_.holds_reference = !typing && (event.key == "Shift" ? event.action != InputEvent::Action::kRelease : canvas_.holds_reference);
   if (event.action == InputEvent::Action::kRelease || modal) return false;
   if (typing && event.key == "Escape") {  // leaves the field with what was typed; Dear ImGui would take it back
@@ -132,12 +151,15 @@ bool DesktopApp::take_event(const InputEvent& event) {
 
 void DesktopApp::frame() {
   take_previews();
+  take_exports();
   queue_view_.refresh();
   if (!awaited_.empty()) {
     if (const SharedPicture picture = loader_.picture(awaited_)) {
       shown_ = picture;
       preview_.reset();
+      if (picture->carries_job && awaited_ == opened_) restore_from(opened_);
       awaited_.clear();
+      opened_.clear();
     } else if (const std::string problem = loader_.problem(awaited_); !problem.empty()) {
       toasts_.error(fmt::format("{} cannot be shown.", awaited_.filename().string()), problem);
       awaited_.clear();
@@ -153,6 +175,8 @@ void DesktopApp::frame() {
       awaited_reference_.clear();
     }
   }
+  if (timeline_.is_shown())
+    if (const SharedPicture picture = timeline_.picture(now())) shown_ = picture;
   draw_menu();
   const ImVec2 screen = ImGui::GetIO().DisplaySize;
   const float top = ImGui::GetFrameHeight(), status = theme_.px(28), scale = theme_.px(1);
@@ -167,16 +191,17 @@ void DesktopApp::frame() {
   if (shows_bottom_) draw_bottom({left, top + height}, {screen.x - left, bottom});
   draw_status({0, screen.y - status}, {screen.x, status});
   browser_.draw(theme_);
+  shelf_.draw(theme_, shelf_commands());
   recovery_.draw(theme_, {.start_over = [this] { editor_.start_over(); }, .failed = [this](const std::string& problem) { toasts_.error(problem); }});
   palette_.draw(actions_, theme_);
-  draw_help(actions_, theme_, shows_help_);
+  shortcuts_.draw(actions_, theme_, [this] { save_settings(); });
   toasts_.draw(theme_, now());
 }
 
 void DesktopApp::draw_menu() {
   if (!ImGui::BeginMainMenuBar()) return;
   const Scope bar(ImGui::EndMainMenuBar);
-  for (const char* menu : {"File", "Edit", "Mask", "View", "Job", "Help"}) {
+  for (const char* menu : {"File", "Edit", "Mask", "View", "Time", "Job", "Help"}) {
     if (!ImGui::BeginMenu(menu)) continue;
     const Scope open(ImGui::EndMenu);
     for (const Action& action : actions_.all()) {
@@ -185,6 +210,7 @@ void DesktopApp::draw_menu() {
       if (action.id == "edit.undo" && editor_.can_undo()) label += ": " + editor_.undo_label();
       if (action.id == "edit.redo" && editor_.can_redo()) label += ": " + editor_.redo_label();
       if (ImGui::MenuItem((label + "###" + action.id).c_str(), action.chord.empty() ? nullptr : to_string(action.chord).c_str(), false, action.enabled())) action.run();
+      if (action.id == "file.open") draw_recent_menu();
     }
   }
   const char* const names[] = {"Create", "Compare", "Inspect", "Queue"};
@@ -206,18 +232,39 @@ void DesktopApp::draw_menu() {
   }
 }
 
+void DesktopApp::draw_recent_menu() {
+  if (!ImGui::BeginMenu("Open recent", !recent_.empty())) return;
+  const Scope menu(ImGui::EndMenu);
+  fs::path chosen;
+  for (const fs::path& file : recent_) {
+    if (ImGui::MenuItem(fmt::format("{}###{}", file.filename().string(), file.string()).c_str())) chosen = file;
+    tooltip(file.string());
+  }
+  ImGui::Separator();
+  if (ImGui::MenuItem("Forget these")) recent_.clear();
+  if (!chosen.empty()) open_file(chosen);
+}
+
 void DesktopApp::draw_model_choice() {
-  ImGui::SetNextItemWidth(-FLT_MIN);
+  const float presets = theme_.px(84);
+  ImGui::SetNextItemWidth(ImGui::GetContentRegionAvail().x - presets - ImGui::GetStyle().ItemInnerSpacing.x);
   if (ImGui::BeginCombo("##model", editor_.model().c_str())) {
     const Scope combo(ImGui::EndCombo);
     for (const std::string& name : known_models())
       if (ImGui::Selectable(name.c_str(), name == editor_.model())) editor_.set_model(name);
     ImGui::Separator();
-    if (ImGui::Selectable("Choose a checkpoint…"))
+    const bool chooses = ImGui::Selectable("Choose a checkpoint…");
+    mark("choose a checkpoint");
+    if (chooses)
       browser_.open({.title = "Choose a checkpoint", .extensions = {".safetensors", ".ckpt", ".json"}, .folders = true, .name = {},
-                     .chosen = [this](const fs::path& file) { editor_.set_model((file.extension() == ".json" ? file.parent_path() : file).string()); }});
+                     .chosen = [this](const fs::path& file) { choose_model(file.extension() == ".json" ? file.parent_path() : file); }});
   }
   tooltip("The model: a Stable Diffusion checkpoint or diffusers folder. mini ships with the program.");
+  mark("model");
+  ImGui::SameLine(0, ImGui::GetStyle().ItemInnerSpacing.x);
+  presets_.draw(editor_.method().name, presets, theme_, {.apply = [this](const std::string& name) { editor_.apply_preset(name); },
+                                                         .save = [this](const std::string& name) { editor_.save_preset(name); },
+                                                         .failed = [this](const std::string& problem) { toasts_.error(problem); }});
   if (const std::string problem = editor_.problem("model"); !problem.empty()) wrapped(theme_.palette().bad, problem);
 }
 
@@ -276,10 +323,13 @@ FormValues DesktopApp::form_values() {
     const SharedPicture picture = loader_.thumbnail(file);
     return picture ? &picture->on_screen() : nullptr;
   };
-  values.painted = [this](const std::string& name) { return name == "mask" ? painter_.summary() : ""; };
-  values.paint = [this](const std::string& name) {
-    if (name == "mask") painter_.start(MaskTool::kBrush);
-  };
+  values.change_together = [this](const auto& all) { editor_.change(all); };
+  values.reorder = [this](const InputDescription& input, const std::vector<size_t>& order) { editor_.reorder_input(input.name, order); };
+  values.painted = [this](const std::string&, size_t index) { return painter_.summary(index); };
+  values.paint = [this](const std::string&, size_t index) { painter_.start(MaskTool::kBrush, index); };
+  values.open_library = [this](const InputDescription&, ImVec2 corner) { shelf_.open(corner); };
+  values.keep = [this](const fs::path& file) { shelf_.keep(file); };
+  values.is_painting = [this](const std::string&, size_t index) { return painter_.active() == index; };
   return values;
 }
 
@@ -326,16 +376,33 @@ void DesktopApp::draw_centre(ImVec2 position, ImVec2 size) {
   ImGui::SetCursorPos({theme_.px(8), theme_.px(6)});
   draw_toolbar();
   ImGui::SetCursorPos({0, theme_.px(34)});
-  const SharedPicture painted = painter_.picture(), picture = painter_.is_on() ? painted : preview_ ? preview_ : shown_;
-  canvas_.show(picture, painter_.is_on() || preview_ ? nullptr : reference_);
+  const SharedPicture painted = painter_.picture(), picture = painter_.is_on() ? painted : shows_preview() ? preview_ : shown_;
+  canvas_.show(picture, painter_.is_on() || shows_preview() ? nullptr : reference_);
   if (painter_.is_on()) canvas_.draw(theme_, [this](ImVec2 at, float scale, bool hovered) { return painter_.draw_over(theme_, at, scale, hovered, window_.pointer_events()); });
   else if (picture && shows_attention())
     canvas_.draw(theme_, [&](ImVec2 at, float scale, bool hovered) { return inspector_.draw_overlay(at, scale, hovered, picture->image.width, picture->image.height, theme_); });
   else canvas_.draw(theme_);
   if (picture) return;
+  draw_empty_canvas(position, size);
+}
+
+void DesktopApp::draw_empty_canvas(ImVec2 position, ImVec2 size) {
+  const auto centred = [&](float width, float line) { return ImVec2(position.x + (size.x - width) / 2, position.y + size.y / 2 + line * ImGui::GetFrameHeightWithSpacing()); };
+  if (!awaited_.empty()) {
+    const std::string line = fmt::format("Reading {} …", awaited_.filename().string());
+    ImGui::GetWindowDrawList()->AddText(centred(ImGui::CalcTextSize(line.c_str()).x, 0), theme_.palette().faint, line.c_str());
+    return;
+  }
   const char* const line = "Drop a picture here, or write a prompt and press Ctrl+Enter";
-  const ImVec2 text = ImGui::CalcTextSize(line);
-  ImGui::GetWindowDrawList()->AddText({position.x + (size.x - text.x) / 2, position.y + size.y / 2}, theme_.palette().faint, line);
+  ImGui::GetWindowDrawList()->AddText(centred(ImGui::CalcTextSize(line).x, 0), theme_.palette().faint, line);
+  fs::path chosen;
+  for (size_t i = 0; i < std::min(recent_.size(), kRecentOffered); ++i) {
+    const std::string name = fitted(recent_[i].filename().string(), theme_.px(280));
+    ImGui::SetCursorScreenPos(centred(theme_.px(300), 1.5f + static_cast<float>(i)));
+    if (ImGui::Button(fmt::format("{}###recent{}", name, i).c_str(), {theme_.px(300), 0})) chosen = recent_[i];
+    tooltip(recent_[i].string());
+  }
+  if (!chosen.empty()) open_file(chosen);
 }
 
 void DesktopApp::draw_right(ImVec2 position, ImVec2 size) {
@@ -345,7 +412,7 @@ void DesktopApp::draw_right(ImVec2 position, ImVec2 size) {
   ImGui::SetCursorPos(ImGui::GetStyle().WindowPadding);
   if (painter_.is_on()) return painter_.draw_panel(theme_);
   if (layout_ == Layout::kInspect) return inspector_.draw_panel(theme_, inspector_actions(), shown_ ? &shown_->image : nullptr);
-  const SharedPicture picture = preview_ ? preview_ : shown_;
+  const SharedPicture picture = shows_preview() ? preview_ : shown_;
   section("PICTURE", theme_);
   if (!picture) {
     faint(theme_, "none");
@@ -353,19 +420,11 @@ void DesktopApp::draw_right(ImVec2 position, ImVec2 size) {
   }
   ImGui::TextUnformatted(fitted(picture->name, ImGui::GetContentRegionAvail().x).c_str());
   faint(theme_, fmt::format("{} x {} px, {}", picture->image.width, picture->image.height, picture->image.channels == 1 ? "grey" : picture->image.channels == 4 ? "with alpha" : "RGB"));
-  std::array<float, 3 * 64>& histogram = histogram_;
-  if (counted_.lock() != picture) {
-    counted_ = picture;
-    histogram.fill(0);
-    const Image& image = picture->image;
-    const size_t step = std::max<size_t>(1, image.pixels.size() / static_cast<size_t>(image.channels) / 1'000'000);  // a million pixels say enough
-    for (size_t i = 0; i < image.pixels.size(); i += step * static_cast<size_t>(image.channels))
-      for (size_t c = 0; c < 3; ++c) histogram[c * 64 + image.pixels[i + (image.channels >= 3 ? c : 0)] / 4] += 1;
-  }
   section("HISTOGRAM", theme_);
   const ImVec2 corner = ImGui::GetCursorScreenPos(), area = {ImGui::GetContentRegionAvail().x, theme_.px(72)};
   ImDrawList& list = *ImGui::GetWindowDrawList();
   list.AddRectFilled(corner, {corner.x + area.x, corner.y + area.y}, theme_.palette().canvas, theme_.px(4));
+  const Histogram& histogram = picture->histogram;
   const float highest = std::max(1.0f, *std::max_element(histogram.begin(), histogram.end()));
   const ImU32 colours[] = {IM_COL32(230, 90, 90, 140), IM_COL32(90, 190, 110, 140), IM_COL32(90, 130, 240, 140)};
   for (size_t c = 0; c < 3; ++c)
@@ -385,9 +444,9 @@ void DesktopApp::draw_right(ImVec2 position, ImVec2 size) {
   } else {
     faint(theme_, "point at a pixel to read it");
   }
-  const auto& made = queue_view_.made();
-  const auto entry = std::find_if(made.begin(), made.end(), [&](const JournalEntry& one) { return one.id == queue_view_.selected(); });
-  if (entry == made.end()) return;
+  if (reference_ && reference_ != picture && !shows_preview()) comparison_.draw(picture, reference_, theme_);
+  const JournalEntry* const entry = queue_view_.selected_entry();
+  if (entry == nullptr) return;
   section("JOB", theme_);
   wrapped(theme_.palette().text, entry->title);
   faint(theme_, entry->method + " · " + entry->model);
@@ -404,10 +463,15 @@ void DesktopApp::draw_bottom(ImVec2 position, ImVec2 size) {
   const Scope window = panel("bottom", position, size);
   splitter("split bottom", false, position, {size.x, theme_.px(3)}, bottom_height_, 120, 600, -1 / theme_.px(1));
   ImGui::SetCursorPos(ImGui::GetStyle().WindowPadding);
+  if (!ImGui::BeginTabBar("bottom", ImGuiTabBarFlags_NoTooltip)) return;
+  const Scope bar(ImGui::EndTabBar);
   queue_view_.draw(theme_, {.show = [this](int64_t id) { painter_.leave(), show_entry(id); },
                             .use = [this](int64_t id) { use_entry(id); },
                             .compare = [this](int64_t id) { compare_entry(id); },
+                            .use_as = [this](int64_t id, const Method& method, const InputDescription& input) { use_entry_as(id, method, input); },
+                            .keep = [this](int64_t id) { keep_entry(id); },
                             .failed = [this](const std::string& problem) { toasts_.error(problem); }});
+  tab(timeline_.label() + "###timeline", [this] { timeline_.draw(theme_, now()); }, timeline_.wants_front());
 }
 
 void DesktopApp::draw_status(ImVec2 position, ImVec2 size) {
@@ -424,7 +488,7 @@ void DesktopApp::draw_status(ImVec2 position, ImVec2 size) {
     } else if (const std::string problem = editor_.first_problem(); !problem.empty()) {
       coloured(theme_.palette().warn, fitted(problem, size.x - theme_.px(360)));
     } else {
-      faint(theme_, "Ready");
+      faint(theme_, awaited_.empty() ? "Ready" : fmt::format("Reading {} …", awaited_.filename().string()));
     }
     const std::string keys = "Ctrl+Enter run · Ctrl+P actions · F1 help";
     ImGui::SameLine(size.x - ImGui::CalcTextSize(keys.c_str()).x - theme_.px(12));

@@ -1,8 +1,8 @@
 // What the parts of the window share, and the frame that puts them together.
 #pragma once
 
-#include <array>
 #include <chrono>
+#include <future>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -10,6 +10,7 @@
 
 #include "app/desktop/actions.h"
 #include "app/desktop/canvas.h"
+#include "app/desktop/comparison.h"
 #include "app/desktop/desktop.h"
 #include "app/desktop/editor.h"
 #include "app/desktop/file_browser.h"
@@ -19,9 +20,13 @@
 #include "app/desktop/method_form.h"
 #include "app/desktop/overlays.h"
 #include "app/desktop/picture_loader.h"
+#include "app/desktop/preset_menu.h"
 #include "app/desktop/queue_view.h"
 #include "app/desktop/recovery.h"
+#include "app/desktop/shortcut_sheet.h"
+#include "app/desktop/style_shelf.h"
 #include "app/desktop/theme.h"
+#include "app/desktop/timeline.h"
 #include "app/desktop/window.h"
 #include "app/session/job_queue.h"
 #include "app/session/journal.h"
@@ -48,6 +53,7 @@ class DesktopApp {
   void draw_menu();
   void draw_left(ImVec2 position, ImVec2 size);
   void draw_centre(ImVec2 position, ImVec2 size);
+  void draw_empty_canvas(ImVec2 position, ImVec2 size);
   void draw_right(ImVec2 position, ImVec2 size);
   void draw_bottom(ImVec2 position, ImVec2 size);
   void draw_toolbar();
@@ -58,14 +64,27 @@ class DesktopApp {
   void run_job(bool first, bool watched = false);
   InspectorActions inspector_actions();
   bool shows_attention() const;  // of the picture on the canvas
+  bool shows_preview() const { return preview_ && !timeline_.is_shown(); }
   void stop_job();
   void show_entry(int64_t id);
   void compare_entry(int64_t id);
   void use_entry(int64_t id);
+  void keep_entry(int64_t id);
+  ShelfCommands shelf_commands();
+  /// The input for which styles are taken from the library; null where the method has none.
+  const InputDescription* style_input() const;
+  void use_entry_as(int64_t id, const Method& method, const InputDescription& input);
   void open_file(const std::filesystem::path& file);
+  void choose_model(const std::filesystem::path& path);
+  void remember_file(const std::filesystem::path& file);
+  void draw_recent_menu();
+  void open_video(const std::filesystem::path& file);
   void restore_from(const std::filesystem::path& file);
   void choose_input(const std::string& name, bool is_input);
+  /// The file becomes the input, or one more of its list.
+  void add_input(const InputDescription& input, const std::filesystem::path& file);
   void export_picture();
+  void take_exports();
   void save_window_picture(const Image& picture);
   void take_previews();
   void set_layout(Layout layout);
@@ -82,30 +101,41 @@ class DesktopApp {
   Actions actions_;
   Toasts toasts_;
   CommandPalette palette_;
-  PictureLoader loader_;
-  FileBrowser browser_;
+  ShortcutSheet shortcuts_;
+  PresetMenu presets_;
   Journal journal_;
   JobQueue queue_;
+  PictureLoader loader_;  // after the journal, which it reads
+  FileBrowser browser_;
+  StyleShelf shelf_;
   QueueView queue_view_;
   RecoveryDialog recovery_;
   Editor editor_;
   MaskPainter painter_;
+  Timeline timeline_;
   MethodForm form_;
   Canvas canvas_;
+  Comparison comparison_;
   Inspector inspector_;
   Layout layout_ = Layout::kCreate;
   float left_width_ = 380, right_width_ = 300, bottom_height_ = 190;
-  bool shows_left_ = true, shows_right_ = true, shows_bottom_ = true, shows_help_ = false, wants_to_quit_ = false;
+  bool shows_left_ = true, shows_right_ = true, shows_bottom_ = true, wants_to_quit_ = false;
 
   SharedPicture shown_, reference_, preview_;
   std::filesystem::path awaited_, awaited_reference_;  // files whose pictures come to the canvas when they are read
+  std::vector<std::filesystem::path> recent_;          // files that were opened, the newest first
+  std::filesystem::path opened_;                       // awaited, and if it carries a job, the form takes it
   int64_t followed_ = 0;                               // the job whose preview and result the canvas shows
+  struct Export {
+    SharedPicture picture;
+    std::filesystem::path file;
+    std::future<void> saving;
+  };
+  std::vector<Export> exports_;  // that are being written
   std::optional<std::chrono::steady_clock::time_point> last_input_;
   std::chrono::steady_clock::time_point start_;
   int failed_frames_ = 0;
   FrameTimes frame_times_;
-  std::weak_ptr<Picture> counted_;             // whose colours histogram_ counts
-  std::array<float, 3 * 64> histogram_{};      // red, green, blue
   std::shared_ptr<const Tokenizer> tokenizer_;
   std::mutex tokenizer_mutex_;
   std::jthread tokenizer_thread_;

@@ -4,7 +4,6 @@
 #include <imgui.h>
 
 #include <algorithm>
-#include <map>
 #include <vector>
 
 #include "app/desktop/widgets.h"
@@ -114,35 +113,6 @@ void CommandPalette::draw(const Actions& actions, const Theme& theme) {
     ImGui::CloseCurrentPopup();
   }
   if (chosen != nullptr && chosen->enabled()) chosen->run();
-}
-
-void draw_help(const Actions& actions, const Theme& theme, bool& open) {
-  if (!open) return;
-  const ImVec2 screen = ImGui::GetIO().DisplaySize;
-  ImGui::SetNextWindowPos({screen.x / 2, screen.y / 2}, ImGuiCond_Appearing, {0.5f, 0.5f});
-  ImGui::SetNextWindowSize({std::min(screen.x * 0.9f, theme.px(760)), std::min(screen.y * 0.9f, theme.px(600))}, ImGuiCond_Appearing);
-  ImGui::PushStyleColor(ImGuiCol_WindowBg, theme.palette().panel);
-  ImGui::Begin("Shortcuts###help", &open, ImGuiWindowFlags_NoCollapse | ImGuiWindowFlags_NoSavedSettings);
-  {
-    const Scope window(ImGui::End);
-    std::map<std::string, std::vector<const Action*>> menus;
-    for (const Action& action : actions.all()) menus[action.menu.empty() ? "More" : action.menu].push_back(&action);
-    for (const auto& [menu, list] : menus) {
-      section(menu.c_str(), theme);
-      if (!ImGui::BeginTable(menu.c_str(), 2)) continue;
-      const Scope table(ImGui::EndTable);
-      for (const Action* action : list) {
-        ImGui::TableNextColumn();
-        ImGui::TextUnformatted(action->label.c_str());
-        ImGui::SameLine(theme.px(210));
-        ImGui::PushFont(theme.fonts().mono);
-        faint(theme, to_string(action->chord));
-        ImGui::PopFont();
-      }
-    }
-    wrapped(theme.palette().faint, "Mouse: wheel zooms under the pointer, drag or middle drag pans; while a mask is painted, hold Space to pan. Pens paint without pressure, which the window system's library does not report. Shortcuts may be changed in desktop.json of the configuration folder.");
-  }
-  ImGui::PopStyleColor();
 }
 
 }  // namespace attelier::desktop

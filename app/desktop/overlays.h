@@ -1,4 +1,4 @@
-// What appears over everything else: toasts, the command palette, the sheet of shortcuts, questions.
+// What appears over everything else: toasts and the command palette.
 #pragma once
 
 #include <deque>
@@ -42,8 +42,5 @@ class CommandPalette {
   std::string words_;
   int selected_ = 0;
 };
-
-/// F1: every action with its shortcut.
-void draw_help(const Actions& actions, const Theme& theme, bool& open);
 
 }  // namespace attelier::desktop

@@ -1,6 +1,7 @@
-// Pictures read from files on a thread of its own, so that no frame waits for a disk: whole ones for the canvas, small ones for lists.
+// Pictures read from files on threads of their own, so that no frame waits for a disk: whole ones for the canvas, small ones for lists.
 #pragma once
 
+#include <array>
 #include <condition_variable>
 #include <deque>
 #include <filesystem>
@@ -9,11 +10,13 @@
 #include <mutex>
 #include <string>
 #include <thread>
+#include <vector>
 
-#include "app/desktop/canvas.h"
+#include "app/desktop/picture.h"
 
 namespace attelier::desktop {
 
+/// Asked from the window's thread alone, on which the pictures (and their textures) also die.
 class PictureLoader {
  public:
   /// `wake` is called when something was loaded.
@@ -21,19 +24,25 @@ class PictureLoader {
   ~PictureLoader();
 
   /// The picture of a file, null while it is being read and for files that are none. Read again when the file changed.
-  SharedPicture picture(const std::filesystem::path& file) { return find(file, false); }
+  SharedPicture picture(const std::filesystem::path& file) { return find(file, kWhole); }
   /// The same, its longest side at most kThumbnailSide.
-  SharedPicture thumbnail(const std::filesystem::path& file) { return find(file, true); }
-  /// A small PNG from memory under a name of its own.
-  SharedPicture from_bytes(const std::string& name, const std::function<std::string()>& png);
+  SharedPicture thumbnail(const std::filesystem::path& file) { return find(file, kSmall); }
+  /// A small PNG under a name of its own; null while it is read, and where `png` (called once, on another thread) gives none.
+  SharedPicture from_bytes(const std::string& name, std::function<std::string()> png);
   /// Why a file could not be read, "" if nothing is known against it.
   std::string problem(const std::filesystem::path& file) const;
   /// True while something waits or is being read.
   bool is_busy() const;
 
   static constexpr int64_t kThumbnailSide = 160;
+  /// Bytes of pictures and of thumbnails that are kept although nobody shows them.
+  static constexpr std::array<int64_t, 2> kMostBytes = {int64_t{1} << 30, int64_t{128} << 20};
 
  private:
+  /// A whole picture may take seconds; thumbnails do not wait for it.
+  enum Lane { kWhole, kSmall };
+  using Key = std::pair<std::string, Lane>;  // file or name
+  using Source = std::function<SharedPicture()>;
   struct Entry {
     SharedPicture picture;
     std::string problem;
@@ -41,20 +50,25 @@ class PictureLoader {
     bool requested = false;
     uint64_t used = 0;
   };
-  using Key = std::pair<std::string, bool>;  // file, is thumbnail
+  struct Requests {
+    std::deque<std::pair<Key, Source>> waiting;
+    bool reading = false;
+    std::condition_variable_any changed;
+  };
 
-  SharedPicture find(const std::filesystem::path& file, bool small);
-  void work(std::stop_token stop);
-  void forget_old();
+  SharedPicture find(const std::filesystem::path& file, Lane lane);
+  void request(Entry& entry, const Key& key, Source source);
+  void work(Lane lane, const std::stop_token& stop);
+  void forget_old(Lane lane);
 
   std::function<void()> wake_;
-  mutable std::mutex mutex_;
-  std::condition_variable_any waiting_;
-  std::deque<Key> requests_;
-  bool reading_ = false;
+  mutable std::mutex mutex_;  // of everything below
+  std::array<Requests, 2> requests_;
   std::map<Key, Entry> entries_;
+  std::vector<SharedPicture> replaced_;  // by newer ones; they die on the window's thread
+  std::array<bool, 2> grown_{};
   uint64_t clock_ = 0;
-  std::jthread thread_;
+  std::array<std::jthread, 2> threads_;
 };
 
 }  // namespace attelier::desktop

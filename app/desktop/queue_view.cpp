@@ -6,11 +6,15 @@
 #include <algorithm>
 #include <cmath>
 #include <ctime>
+#include <limits>
 
+#include "app/desktop/landmarks.h"
 #include "app/desktop/widgets.h"
 
 namespace attelier::desktop {
 namespace {
+
+constexpr double kGallerySide = 148;  // pixels of the design
 
 const char* state_word(JobState state) {
   switch (state) {
@@ -52,12 +56,25 @@ std::string duration_text(double seconds) {
 }
 
 void QueueView::refresh() {
+  search_.limit = std::numeric_limits<int64_t>::max();
   const int64_t version = journal_.version();
   if (version == version_ && search_.words == searched_) return;
   version_ = version;
   searched_ = search_.words;
-  waiting_ = journal_.queue();
-  made_ = journal_.history(search_);
+  waiting_.show(journal_.queue_ids());
+  made_.show(journal_.history_ids(search_));
+}
+
+const JournalEntry* QueueView::selected_entry() {
+  if (selected_version_ != version_ || !selected_entry_ || selected_entry_->id != selected_) {
+    selected_version_ = version_;
+    selected_entry_.reset();
+    try {
+      if (selected_ != 0) selected_entry_ = journal_.entry(selected_);
+    } catch (const Error&) {  // it was forgotten
+    }
+  }
+  return selected_entry_ ? &*selected_entry_ : nullptr;
 }
 
 std::string QueueView::progress_line() const {
@@ -80,13 +97,6 @@ void QueueView::guarded(const QueueCommands& commands, const std::function<void(
 }
 
 void QueueView::draw(const Theme& theme, const QueueCommands& commands) {
-  if (!ImGui::BeginTabBar("bottom", ImGuiTabBarFlags_NoTooltip)) return;
-  const Scope bar(ImGui::EndTabBar);
-  const auto tab = [&](const std::string& label, auto&& draw_tab) {
-    if (!ImGui::BeginTabItem(label.c_str())) return;
-    const Scope item(ImGui::EndTabItem);
-    draw_tab();
-  };
   tab(fmt::format("History ({})###history", made_.size()), [&] { draw_made(theme, commands); });
   tab(fmt::format("Queue ({})###queue", waiting_.size()), [&] { draw_waiting(theme, commands); });
 }
@@ -98,21 +108,32 @@ void QueueView::menu(const JournalEntry& entry, const Theme&, const QueueCommand
   if (!entry.files.empty() && ImGui::MenuItem("Show")) commands.show(entry.id);
   if (!entry.files.empty() && ImGui::MenuItem("Compare with what is shown")) commands.compare(entry.id);
   if (ImGui::MenuItem("Use these settings")) commands.use(entry.id);
+  if (!entry.files.empty() && ImGui::BeginMenu("Use the picture as")) {
+    const Scope open(ImGui::EndMenu);
+    for (const Method* method : methods())
+      for (const InputDescription& input : method->inputs)
+        if (ImGui::MenuItem(fmt::format("{} of {}", input.name, method->name).c_str())) commands.use_as(entry.id, *method, input);
+  }
+  if (!entry.files.empty() && ImGui::MenuItem("Keep in the style library")) commands.keep(entry.id);
   ImGui::Separator();
   if (ImGui::MenuItem("Make again")) guarded(commands, [&] { queue_.duplicate(entry.id); });
   if (ImGui::MenuItem("Make again with another seed"))
     guarded(commands, [&] {
-      const Json& params = entry.job.value("params", Json::object());
+      const Json params = journal_.entry(entry.id).job.value("params", Json::object());
       queue_.duplicate(entry.id, params.contains("seed") && params["seed"].is_number() ? params["seed"].get<int64_t>() + 1 : 1);
     });
   if (!waits && !runs && entry.state != JobState::kDone && ImGui::MenuItem("Try again")) guarded(commands, [&] { journal_.requeue(entry.id); });
   if ((waits || runs || entry.state == JobState::kInterrupted) && ImGui::MenuItem(runs ? "Stop" : "Take out of the queue")) guarded(commands, [&] { queue_.cancel(entry.id); });
-  if (waits && ImGui::MenuItem("Run next")) {
-    const auto first = std::find_if(waiting_.begin(), waiting_.end(), [](const JournalEntry& one) { return one.state == JobState::kQueued; });
-    if (first != waiting_.end() && first->id != entry.id) guarded(commands, [&] { journal_.move(entry.id, first->id); });
-  }
+  if (waits && ImGui::MenuItem("Run next"))
+    guarded(commands, [&, id = entry.id] {
+      for (size_t i = 0; i < waiting_.size(); ++i)
+        if (const JournalEntry* const first = waiting_.at(i); first != nullptr && first->state == JobState::kQueued) {
+          if (first->id != id) journal_.move(id, first->id);
+          return;
+        }
+    });
   ImGui::Separator();
-  if (ImGui::MenuItem("Copy job")) ImGui::SetClipboardText(entry.job.dump(2, ' ', false, Json::error_handler_t::replace).c_str());
+  if (ImGui::MenuItem("Copy job")) guarded(commands, [&] { ImGui::SetClipboardText(journal_.entry(entry.id).job.dump(2, ' ', false, Json::error_handler_t::replace).c_str()); });
   if (!entry.files.empty() && ImGui::MenuItem("Copy file path")) ImGui::SetClipboardText(entry.files.front().string().c_str());
   if (!entry.error.empty() && ImGui::MenuItem("Copy error")) ImGui::SetClipboardText(entry.error.c_str());
   if (!waits && !runs && ImGui::MenuItem("Forget (the picture stays)")) guarded(commands, [&] { journal_.remove(entry.id); });
@@ -132,7 +153,12 @@ void QueueView::draw_waiting(const Theme& theme, const QueueCommands& commands) 
   clipper.Begin(static_cast<int>(waiting_.size()));
   while (clipper.Step())
     for (int i = clipper.DisplayStart; i < clipper.DisplayEnd; ++i) {
-      const JournalEntry& entry = waiting_[static_cast<size_t>(i)];
+      const JournalEntry* const found = waiting_.at(static_cast<size_t>(i));
+      if (found == nullptr) {  // another process took it out meanwhile
+        ImGui::Dummy({0, ImGui::GetFrameHeight()});
+        continue;
+      }
+      const JournalEntry& entry = *found;
       ImGui::PushID(static_cast<int>(entry.id));
       const float buttons = theme.px(150);
       if (ImGui::Selectable("##row", selected_ == entry.id, ImGuiSelectableFlags_AllowItemOverlap, {0, ImGui::GetFrameHeight()})) selected_ = entry.id;
@@ -169,64 +195,80 @@ void QueueView::draw_waiting(const Theme& theme, const QueueCommands& commands) 
   clipper.End();
 }
 
-void QueueView::draw_made(const Theme& theme, const QueueCommands& commands) {
-  ImGui::SetNextItemWidth(theme.px(240));
-  input_text("##search", search_.words, "Search");
-  ImGui::SameLine();
-  faint(theme, "click shows · double-click uses the settings · right-click for more");
-  ImGui::BeginChild("made", {0, 0}, false, ImGuiWindowFlags_HorizontalScrollbar);
-  const Scope child(ImGui::EndChild);
-  if (made_.empty()) {
-    faint(theme, search_.words.empty() ? "Nothing was made yet." : "Nothing fits these words.");
-    return;
-  }
-  const float side = std::max(theme.px(48), ImGui::GetContentRegionAvail().y - theme.px(14));
-  const ImVec2 start = ImGui::GetCursorScreenPos();
-  // A strip as long as the history, of which only what is seen is drawn.
-  const float pitch = side + theme.px(8), scroll = ImGui::GetScrollX(), width = ImGui::GetWindowWidth();
-  const auto first = static_cast<size_t>(std::max(0.0f, scroll / pitch)), last = std::min(made_.size(), static_cast<size_t>((scroll + width) / pitch) + 1);
+void QueueView::draw_picture(const JournalEntry& entry, ImVec2 from, float side, const Theme& theme, const QueueCommands& commands) {
   ImDrawList& list = *ImGui::GetWindowDrawList();
-  for (size_t i = first; i < last; ++i) {
-    const JournalEntry& entry = made_[i];
-    ImGui::PushID(static_cast<int>(entry.id));
-    const ImVec2 from = {start.x + static_cast<float>(i) * pitch, start.y}, to = {from.x + side, from.y + side};
-    ImGui::SetCursorScreenPos(from);
-    if (ImGui::InvisibleButton("picture", {side, side})) {
-      selected_ = entry.id;
-      if (!entry.files.empty()) commands.show(entry.id);
-    }
-    if (ImGui::IsItemHovered() && ImGui::IsMouseDoubleClicked(ImGuiMouseButton_Left)) commands.use(entry.id);
-    const bool hovered = ImGui::IsItemHovered();
-    menu(entry, theme, commands);
+  ImGui::PushID(static_cast<int>(entry.id));
+  const ImVec2 to = {from.x + side, from.y + side};
+  ImGui::SetCursorScreenPos(from);
+  if (ImGui::InvisibleButton("picture", {side, side})) {
+    selected_ = entry.id;
+    if (!entry.files.empty()) commands.show(entry.id);
+  }
+  mark(fmt::format("entry {}", entry.id));
+  if (ImGui::IsItemHovered() && ImGui::IsMouseDoubleClicked(ImGuiMouseButton_Left)) commands.use(entry.id);
+  const bool hovered = ImGui::IsItemHovered();
+  menu(entry, theme, commands);
+  if (hovered) {
     std::string about = fmt::format("{}\n{} · {}", entry.title, entry.method, state_word(entry.state));
     if (entry.finished > 0) about += " · " + date_text(entry.finished);
     if (entry.finished > 0 && entry.started > 0) about += fmt::format(" · {}", duration_text(static_cast<double>(entry.finished - entry.started)));
     if (!entry.error.empty()) about += "\n" + entry.error;
-    if (hovered) {
-      ImGui::BeginTooltip();
-      ImGui::PushTextWrapPos(ImGui::GetFontSize() * 28);
-      ImGui::TextUnformatted(about.c_str());
-      ImGui::PopTextWrapPos();
-      ImGui::EndTooltip();
-    }
-    list.AddRectFilled(from, to, theme.palette().panel, theme.px(4));
-    const int64_t id = entry.id;
-    const SharedPicture picture = loader_.from_bytes(fmt::format("entry {} {}", id, entry.finished), [&] { return journal_.thumbnail(id); });
-    if (picture) {
-      Texture& texture = picture->on_screen();
-      const float longest = static_cast<float>(std::max(texture.width(), texture.height()));
-      const float w = side * static_cast<float>(texture.width()) / longest / 2, h = side * static_cast<float>(texture.height()) / longest / 2;
-      const ImVec2 middle = {(from.x + to.x) / 2, (from.y + to.y) / 2};
-      texture.draw(list, {middle.x - w, middle.y - h}, {middle.x + w, middle.y + h}, false);
-    } else {
-      list.AddText({from.x + theme.px(8), from.y + theme.px(8)}, state_colour(entry.state, theme.palette()), state_word(entry.state));
-    }
-    if (entry.rating > 0) list.AddText({from.x + theme.px(6), to.y - theme.px(20)}, theme.palette().warn, std::string(static_cast<size_t>(entry.rating), '*').c_str());
-    if (entry.id == selected_ || hovered) list.AddRect(from, to, entry.id == selected_ ? theme.palette().accent : theme.palette().faint, theme.px(4), 0, theme.px(2));
-    ImGui::PopID();
+    ImGui::BeginTooltip();
+    ImGui::PushTextWrapPos(ImGui::GetFontSize() * 28);
+    ImGui::TextUnformatted(about.c_str());
+    ImGui::PopTextWrapPos();
+    ImGui::EndTooltip();
   }
-  ImGui::SetCursorScreenPos({start.x + static_cast<float>(made_.size()) * pitch, start.y});
-  ImGui::Dummy({1, side});
+  list.AddRectFilled(from, to, theme.palette().panel, theme.px(4));
+  const SharedPicture picture = loader_.from_bytes(fmt::format("entry {} {}", entry.id, entry.finished), [this, id = entry.id] { return journal_.thumbnail(id); });
+  if (picture) {
+    Texture& texture = picture->on_screen();
+    const float longest = static_cast<float>(std::max(texture.width(), texture.height()));
+    const float w = side * static_cast<float>(texture.width()) / longest / 2, h = side * static_cast<float>(texture.height()) / longest / 2;
+    const ImVec2 middle = {(from.x + to.x) / 2, (from.y + to.y) / 2};
+    texture.draw(list, {middle.x - w, middle.y - h}, {middle.x + w, middle.y + h}, false);
+  } else if (entry.state != JobState::kDone) {
+    list.AddText({from.x + theme.px(8), from.y + theme.px(8)}, state_colour(entry.state, theme.palette()), state_word(entry.state));
+  }
+  if (entry.rating > 0) {
+    const std::string stars(static_cast<size_t>(entry.rating), '*');
+    const ImVec2 corner = {from.x + theme.px(6), to.y - theme.px(20)}, size = ImGui::CalcTextSize(stars.c_str());
+    list.AddRectFilled({corner.x - theme.px(3), corner.y - theme.px(1)}, {corner.x + size.x + theme.px(3), corner.y + theme.px(15)}, IM_COL32(0, 0, 0, 150), theme.px(3));
+    list.AddText(corner, IM_COL32(240, 190, 90, 255), stars.c_str());
+  }
+  if (entry.id == selected_ || hovered) list.AddRect(from, to, entry.id == selected_ ? theme.palette().accent : theme.palette().faint, theme.px(4), 0, theme.px(2));
+  ImGui::PopID();
+}
+
+void QueueView::draw_made(const Theme& theme, const QueueCommands& commands) {
+  ImGui::SetNextItemWidth(theme.px(240));
+  input_text("##search", search_.words, "Search");
+  mark("history search");
+  ImGui::SameLine();
+  faint(theme, "click shows · double-click uses the settings · right-click for more");
+  const float gap = theme.px(8), room = ImGui::GetContentRegionAvail().y;
+  // A low panel is a strip that scrolls sideways, a high one a gallery that scrolls down.
+  const bool is_strip = room < 2 * theme.px(kGallerySide) + gap;
+  ImGui::BeginChild("made", {0, 0}, false, is_strip ? ImGuiWindowFlags_HorizontalScrollbar | ImGuiWindowFlags_NoScrollWithMouse : ImGuiWindowFlags_AlwaysVerticalScrollbar);
+  const Scope child(ImGui::EndChild);
+  if (made_.empty()) {
+    faint(theme, search_.words.empty() ? "Nothing was made yet. Ctrl+Enter makes the first picture." : "Nothing fits these words.");
+    return;
+  }
+  if (is_strip && ImGui::IsWindowHovered() && ImGui::GetIO().MouseWheel != 0) ImGui::SetScrollX(ImGui::GetScrollX() - ImGui::GetIO().MouseWheel * theme.px(160));
+  const ImVec2 start = ImGui::GetCursorScreenPos(), area = ImGui::GetContentRegionAvail();
+  const size_t count = made_.size(), columns = is_strip ? count : static_cast<size_t>(std::max(1.0f, (area.x + gap) / (theme.px(kGallerySide) + gap)));
+  const float side = is_strip ? std::max(theme.px(48), area.y - theme.px(14)) : std::floor((area.x + gap) / static_cast<float>(columns)) - gap, pitch = side + gap;
+  // As long as the history; only what is seen is read and drawn.
+  const float scroll = is_strip ? ImGui::GetScrollX() : ImGui::GetScrollY(), length = is_strip ? ImGui::GetWindowWidth() : ImGui::GetWindowHeight();
+  const size_t lines = (count + columns - 1) / columns, line = is_strip ? 1 : columns;
+  const auto first = static_cast<size_t>(std::max(0.0f, scroll / pitch)), last = std::min(is_strip ? count : lines, static_cast<size_t>((scroll + length) / pitch) + 1);
+  for (size_t i = first * line; i < std::min(count, last * line); ++i) {
+    const auto x = static_cast<float>(i % columns), y = static_cast<float>(i / columns);
+    if (const JournalEntry* const entry = made_.at(i)) draw_picture(*entry, {start.x + x * pitch, start.y + y * pitch}, side, theme, commands);
+  }
+  ImGui::SetCursorScreenPos({start.x + (is_strip ? static_cast<float>(count) * pitch : 0), start.y + (is_strip ? 0 : static_cast<float>(lines) * pitch)});
+  ImGui::Dummy({1, is_strip ? side : 1});
 }
 
 }  // namespace attelier::desktop

@@ -59,7 +59,7 @@ void RecoveryDialog::draw_job(const JournalEntry& entry, const Theme& theme, con
   const ImVec2 corner = ImGui::GetCursorScreenPos();
   ImDrawList& list = *ImGui::GetWindowDrawList();
   list.AddRectFilled(corner, {corner.x + side, corner.y + side}, ImGui::GetColorU32(ImGuiCol_FrameBg), theme.px(4));
-  SharedPicture picture = loader_.from_bytes(fmt::format("interrupted {}", entry.id), [&] { return journal_.thumbnail(entry.id); });
+  SharedPicture picture = loader_.from_bytes(fmt::format("interrupted {}", entry.id), [this, id = entry.id] { return journal_.thumbnail(id); });
   if (const auto input = first_input(entry.job); !picture && !input.empty()) picture = loader_.thumbnail(input);
   if (picture) {
     Texture& texture = picture->on_screen();

@@ -75,6 +75,7 @@ Window::Window(const WindowOptions& options) {
   glfwWindowHint(GLFW_CONTEXT_VERSION_MINOR, 3);
   glfwWindowHint(GLFW_OPENGL_PROFILE, GLFW_OPENGL_CORE_PROFILE);
   glfwWindowHint(GLFW_OPENGL_FORWARD_COMPAT, GLFW_TRUE);
+  glfwWindowHint(GLFW_CONTEXT_ROBUSTNESS, GLFW_LOSE_CONTEXT_ON_RESET);  // where the driver can say so
   window_ = glfwCreateWindow(options.width, options.height, options.title.c_str(), nullptr, nullptr);
   if (window_ == nullptr) {
     glfwTerminate();
@@ -83,6 +84,7 @@ Window::Window(const WindowOptions& options) {
   glfwSetWindowSizeLimits(window_, 640, 400, GLFW_DONT_CARE, GLFW_DONT_CARE);
   glfwMakeContextCurrent(window_);
   glfwSwapInterval(1);
+  tells_of_resets_ = glfwGetWindowAttrib(window_, GLFW_CONTEXT_ROBUSTNESS) == GLFW_LOSE_CONTEXT_ON_RESET;
   glfwSetWindowUserPointer(window_, this);
   glfwSetKeyCallback(window_, Callbacks::key);
   glfwSetMouseButtonCallback(window_, Callbacks::button);
@@ -183,6 +185,7 @@ void Window::frame(const std::function<bool(const InputEvent&)>& shortcut, const
   ImGui_ImplOpenGL3_RenderDrawData(ImGui::GetDrawData());
   if (std::exchange(wants_screenshot_, false)) screenshot_ = read_back_buffer();
   glfwSwapBuffers(window_);
+  if (graphics_are_lost()) throw GraphicsLost();
   if (thrown) std::rethrow_exception(thrown);
 }
 
@@ -213,6 +216,12 @@ std::string Window::clipboard() const {
   return text == nullptr ? "" : text;
 }
 void Window::set_clipboard(const std::string& text) { glfwSetClipboardString(window_, text.c_str()); }
+
+bool Window::graphics_are_lost() const {
+  if (!tells_of_resets_) return false;
+  if (epoxy_gl_version() >= 45 || epoxy_has_gl_extension("GL_KHR_robustness")) return glGetGraphicsResetStatus() != GL_NO_ERROR;
+  return epoxy_has_gl_extension("GL_ARB_robustness") && glGetGraphicsResetStatusARB() != GL_NO_ERROR;
+}
 
 Image Window::read_back_buffer() const {
   int width = 0, height = 0;

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "app/desktop/input.h"
+#include "core/base/error.h"
 #include "core/media/image.h"
 
 struct GLFWwindow;
@@ -18,6 +19,12 @@ namespace attelier::desktop {
 struct WindowOptions {
   int width = 1600, height = 1000;
   std::string title = "Attelier";
+};
+
+/// The graphics driver was reset and took the window's textures and programs with it: the window must be opened anew.
+class GraphicsLost : public Error {
+ public:
+  GraphicsLost() : Error(ExitCode::kUnexpected, "the graphics driver was reset and the window lost what it had drawn with; start Attelier again: the form, the queue and the history are saved") {}
 };
 
 class Window {
@@ -34,7 +41,7 @@ class Window {
   void wake();
 
   /// One frame: hands the next events to `shortcut` (true = taken) or to Dear ImGui, then draws what `draw` says. What `draw` throws is passed on after
-  /// the frame was closed properly, so that the program may go on.
+  /// the frame was closed properly, so that the program may go on. Throws GraphicsLost.
   void frame(const std::function<bool(const InputEvent&)>& shortcut, const std::function<void()>& draw);
   /// True while events wait that did not fit into the frames so far.
   bool has_input() const { return !input_.empty(); }
@@ -57,6 +64,7 @@ class Window {
   struct Callbacks;
   void forward(const InputEvent& event);
   Image read_back_buffer() const;
+  bool graphics_are_lost() const;
 
   GLFWwindow* window_ = nullptr;
   InputQueue input_;
@@ -65,6 +73,7 @@ class Window {
   double pointer_x_ = -1e6, pointer_y_ = -1e6;  // and of the newest one that was handed on
   bool buttons_[5] = {};
   std::atomic<bool> changed_ = true;
+  bool tells_of_resets_ = false;                // the driver does, if it was reset
   int windowed_[4] = {};
   bool wants_screenshot_ = false;
   std::optional<Image> screenshot_;

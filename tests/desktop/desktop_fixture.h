@@ -9,6 +9,7 @@
 #include <filesystem>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -31,9 +32,9 @@ class DesktopFixture : public testing::Test {
     pictures_ = home_.path() / "Pictures" / "Attelier";
   }
 
-  std::unique_ptr<Program> open(std::vector<std::string> more = {}) {
-    more.insert(more.begin(), {"gui", "--width", std::to_string(kWidth), "--height", std::to_string(kHeight)});
-    auto program = std::make_unique<Program>(home_.path(), more, "", std::map<std::string, std::string>{{"DISPLAY", screen_.display()}, {"LIBGL_ALWAYS_SOFTWARE", "1"}, {"OMP_NUM_THREADS", "1"}});
+  std::unique_ptr<Program> open(std::vector<std::string> more = {}, uint64_t address_space = 0) {
+    more.insert(more.begin(), {"gui", "--width", std::to_string(kWidth), "--height", std::to_string(kHeight), "--landmarks", (home_.path() / "landmarks.json").string()});
+    auto program = std::make_unique<Program>(home_.path(), more, "", std::map<std::string, std::string>{{"DISPLAY", screen_.display()}, {"LIBGL_ALWAYS_SOFTWARE", "1"}, {"OMP_NUM_THREADS", "1"}}, address_space);
     EXPECT_TRUE(screen_.focus("Attelier", kStart)) << program->finish().errors;
     usleep(500'000);
     return program;
@@ -97,6 +98,43 @@ class DesktopFixture : public testing::Test {
     usleep(150'000);
     screen_.key("Return");
     usleep(250'000);
+  }
+  /// Where a control stands now, [left, top, right, bottom]; nothing where it is not in the window.
+  std::optional<std::array<int, 4>> find_place(const std::string& name) const {
+    std::error_code error;
+    if (!std::filesystem::exists(home_.path() / "landmarks.json", error)) return std::nullopt;
+    const Json all = Json::parse(read_file(home_.path() / "landmarks.json"), nullptr, false);
+    if (!all.is_object() || !all.contains(name)) return std::nullopt;
+    return all[name].get<std::array<int, 4>>();
+  }
+  /// Waits until it is there and stays where it is.
+  std::array<int, 4> place(const std::string& name) const {
+    std::optional<std::array<int, 4>> before, found;
+    EXPECT_TRUE(wait_until(kStart, [&] {
+      before = found;
+      found = find_place(name);
+      usleep(100'000);
+      return found && found == before;
+    })) << "no \"" << name << "\" in the window";
+    return found.value_or(std::array<int, 4>{});
+  }
+  /// Clicks on it, at `share` of its width.
+  void press(const std::string& name, int button = 1, double share = 0.5) const {
+    const auto [left, top, right, bottom] = place(name);
+    const int x = left + static_cast<int>(share * (right - left)), y = (top + bottom) / 2;
+    screen_.hand({"mousemove", std::to_string(x), std::to_string(y)});
+    usleep(150'000);
+    screen_.click(x, y, button);
+    usleep(250'000);
+  }
+  /// Chooses a file in the file browser that this control opens.
+  void choose_file(const std::string& control, const std::string& file) const {
+    press(control);
+    press("folder");
+    screen_.key("ctrl+a");
+    screen_.type(file);
+    screen_.key("Return");
+    EXPECT_TRUE(wait_until(kStart, [&] { return !find_place("folder"); })) << file << " was not taken";
   }
   static constexpr int kMiddleX = 740, kMiddleY = 370;  // of the canvas, and so of a picture that is fitted into it
   static std::array<int, 3> pixel(const Image& image, int x, int y) {

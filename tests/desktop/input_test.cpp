@@ -120,7 +120,7 @@ TEST_F(ActionTable, TheUserRebindsAndIsToldOfMistakes) {
   EXPECT_EQ(complaints.size(), 3u);
   EXPECT_TRUE(actions_.dispatch(parse_chord("Ctrl+F"), false));
   EXPECT_EQ(ones_, 1);
-  EXPECT_EQ(actions_.chords(), (Json{{"a.one", "Ctrl+F"}, {"a.two", ""}}));
+  EXPECT_EQ(actions_.changes(), (Json{{"a.one", "Ctrl+F"}, {"a.two", ""}}));
 }
 
 TEST_F(ActionTable, ThePaletteFindsByLettersInOrder) {

@@ -41,9 +41,11 @@ std::string read_all(int descriptor, bool one_line) {
 
 }  // namespace
 
-Screen::Screen(int width, int height) {
+Screen::Screen(int width, int height, const std::vector<std::string>& options) {
   int output = -1;
-  process_ = start({"Xvfb", "-displayfd", "7", "-screen", "0", std::to_string(width) + "x" + std::to_string(height) + "x24", "-noreset", "-nolisten", "tcp"}, "", 7, &output);
+  std::vector<std::string> words = {"Xvfb", "-displayfd", "7", "-screen", "0", std::to_string(width) + "x" + std::to_string(height) + "x24", "-noreset", "-nolisten", "tcp"};
+  words.insert(words.end(), options.begin(), options.end());
+  process_ = start(std::move(words), "", 7, &output);
   number_ = read_all(output, true);
   close(output);
   if (!number_.empty()) return;

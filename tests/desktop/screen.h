@@ -11,7 +11,7 @@ namespace attelier {
 class Screen {
  public:
   /// Starts Xvfb on a free display. is_open() is false where it is not installed.
-  explicit Screen(int width = 1600, int height = 1000);
+  explicit Screen(int width = 1600, int height = 1000, const std::vector<std::string>& options = {});
   ~Screen();
   Screen(const Screen&) = delete;
   Screen& operator=(const Screen&) = delete;

@@ -1,0 +1,178 @@
+#!/usr/bin/env python3
+"""Works in the window for hours as a person would, and watches its memory.
+
+    tests/bench/soak.py build/release/app/attelier --minutes 480 --out soak.csv
+
+Opens the window on a screen without a monitor (Xvfb), makes pictures, looks into attention, compares, paints, undoes, searches and scrolls, by real key
+presses and clicks (xdotool). After every round it writes a line: seconds, rounds, jobs, resident and anonymous memory in MB, open files, threads. Under
+software OpenGL textures are part of the process's memory, so that a leak of textures shows, too. At the end it prints the slope of the memory over the
+second half, when caches are full. Exit code 1 if it grows by more than --allowed MB an hour or the window dies.
+"""
+import argparse
+import csv
+import json
+import os
+import pathlib
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+
+JOB = {"job": 1, "method": "generate", "inputs": {}, "params": {"prompt": "a red house near a lake", "steps": 4, "seed": 1}}
+WIDTH, HEIGHT = 1400, 900
+
+
+def slope(points):
+    """Least squares: units of y per unit of x."""
+    n = len(points)
+    mean_x, mean_y = sum(x for x, _ in points) / n, sum(y for _, y in points) / n
+    spread = sum((x - mean_x) ** 2 for x, _ in points)
+    return sum((x - mean_x) * (y - mean_y) for x, y in points) / spread if spread > 0 else 0.0
+
+
+class Window:
+    def __init__(self, program, folder, files):
+        self.folder = folder
+        reader, writer = os.pipe()
+        self.screen = subprocess.Popen(["Xvfb", "-displayfd", str(writer), "-screen", "0", f"{WIDTH}x{HEIGHT}x24", "-noreset", "-nolisten", "tcp"], pass_fds=[writer],
+                                       stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        os.close(writer)
+        with os.fdopen(reader) as pipe:
+            display = ":" + pipe.readline().strip()
+        self.environment = {"PATH": "/usr/bin:/bin", "HOME": str(folder), "DISPLAY": display, "LIBGL_ALWAYS_SOFTWARE": "1", "OMP_NUM_THREADS": "1", "LC_ALL": "C.UTF-8"}
+        for name in ("CACHE", "CONFIG", "DATA", "STATE"):
+            self.environment[f"XDG_{name}_HOME"] = str(folder / name.lower())
+        self.log = open(folder / "window.log", "wb")
+        self.process = subprocess.Popen([program, "gui", "--width", str(WIDTH), "--height", str(HEIGHT), *map(str, files)], env=self.environment, stdout=self.log, stderr=self.log)
+        for _ in range(600):
+            found = self.hand("search", "--onlyvisible", "--name", "^Attelier$", quiet=True)
+            if found:
+                break
+            time.sleep(0.1)
+        self.hand("windowfocus", found.split()[0])
+        time.sleep(1)
+
+    def hand(self, *words, quiet=False):
+        done = subprocess.run(["xdotool", *words], env=self.environment, capture_output=True, text=True)
+        if done.returncode != 0 and not quiet:
+            raise RuntimeError(f"xdotool {' '.join(words)}: {done.stderr.strip()}")
+        return done.stdout
+
+    def key(self, chord, pause=0.15):
+        self.hand("key", "--clearmodifiers", chord)
+        time.sleep(pause)
+
+    def click(self, x, y, button=1):
+        self.hand("mousemove", str(x), str(y), "click", str(button))
+        time.sleep(0.1)
+
+    def drag(self, x, y, to_x, to_y):
+        self.hand("mousemove", str(x), str(y), "mousedown", "1")
+        for i in range(1, 9):
+            self.hand("mousemove", str(x + (to_x - x) * i // 8), str(y + (to_y - y) * i // 8))
+        self.hand("mouseup", "1")
+
+    def palette(self, words):
+        self.key("ctrl+p", 0.3)
+        self.hand("type", "--delay", "5", words)
+        time.sleep(0.2)
+        self.key("Return", 0.3)
+
+    def pictures(self):
+        return len([f for f in (self.folder / "Pictures" / "Attelier").glob("*.png") if ".tmp-" not in f.name])
+
+    def memory(self):
+        """Resident and anonymous memory in MB, open files, threads."""
+        process = pathlib.Path(f"/proc/{self.process.pid}")
+        status = dict(line.split(":", 1) for line in (process / "status").read_text().splitlines() if ":" in line)
+        megabytes = [int(status[name].split()[0]) / 1024 for name in ("VmRSS", "RssAnon")]
+        return (*megabytes, len(list((process / "fd").iterdir())), int(status["Threads"]))
+
+    def close(self):
+        self.process.terminate()
+        self.process.wait(timeout=30)
+        self.screen.terminate()
+        self.screen.wait(timeout=30)
+
+
+def make_picture(window, chord="ctrl+Return"):
+    before = window.pictures()
+    window.key("r")
+    window.key(chord)
+    for _ in range(1200):
+        if window.pictures() > before or window.process.poll() is not None:
+            break
+        time.sleep(0.1)
+    time.sleep(0.5)
+
+
+def one_round(window, number):
+    """What somebody does in a minute or two."""
+    window.key("ctrl+1")
+    make_picture(window)
+    window.key("f")
+    for button in (4, 4, 4, 4, 4, 5, 5):
+        window.click(740, 370, button)
+    window.drag(800, 400, 650, 300)
+    window.palette("compare later pictures")
+    make_picture(window)
+    window.key("v")
+    window.drag(740, 300, 600, 300)
+    window.palette("compare difference")
+    time.sleep(0.5)
+    window.palette("picture alone")
+    window.key("ctrl+z")
+    window.key("ctrl+shift+z")
+    if number % 3 == 0:
+        make_picture(window, "ctrl+k")
+        window.click(740, 370)
+        window.click(700, 300)
+        time.sleep(1)
+    window.key("ctrl+4")
+    for _ in range(6):
+        window.click(800, 760, 5)
+    window.click(430, 740)
+    time.sleep(0.5)
+    window.key("ctrl+2")
+    window.key("F1")
+    window.key("F1")
+    window.palette("light or dark")
+    window.palette("light or dark")
+    window.key("ctrl+1")
+    time.sleep(1.5)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("program")
+    parser.add_argument("--minutes", type=float, default=480)
+    parser.add_argument("--out", default="soak.csv")
+    parser.add_argument("--allowed", type=float, default=20, help="growth in MB an hour")
+    options = parser.parse_args()
+    folder = pathlib.Path(tempfile.mkdtemp(prefix="attelier-soak-"))
+    (folder / "job.json").write_text(json.dumps(JOB))
+    window = Window(os.path.abspath(options.program), folder, [folder / "job.json"])
+    began, rows = time.monotonic(), []
+    with open(options.out, "w", newline="") as file:
+        table = csv.writer(file)
+        table.writerow(["seconds", "rounds", "jobs", "resident_mb", "anonymous_mb", "files", "threads"])
+        while time.monotonic() - began < options.minutes * 60:
+            one_round(window, len(rows))
+            if window.process.poll() is not None:
+                print(f"the window ended with {window.process.returncode} in round {len(rows)}; its folder is {folder}")
+                return 1
+            rows.append([round(time.monotonic() - began, 1), len(rows) + 1, window.pictures(), *window.memory()])
+            table.writerow(rows[-1])
+            file.flush()
+    window.close()
+    half = rows[len(rows) // 2:]
+    growth = slope([(row[0] / 3600, row[4]) for row in half])
+    print(json.dumps({"rounds": len(rows), "jobs": rows[-1][2], "minutes": round(rows[-1][0] / 60, 1), "first_mb": rows[0][4], "half_mb": half[0][4], "last_mb": rows[-1][4],
+                      "mb_an_hour": round(growth, 2), "mb_a_job": round(slope([(row[2], row[4]) for row in half]), 4)}, indent=2))
+    shutil.rmtree(folder)
+    return 0 if growth <= options.allowed else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -19,7 +19,9 @@ if(CCACHE)
 endif()
 find_program(MOLD mold)
 if(MOLD AND CMAKE_CXX_COMPILER_ID STREQUAL GNU)
-  add_link_options(-fuse-ld=mold)
+  # mold 1.10 begins the read-only relocations at a thread-local variable's address just behind the code: where that lies at the end of a page, the loader
+  # refuses the program ("cannot apply additional memory protection after relocation"). Segments of whole pages have no such end.
+  add_link_options(-fuse-ld=mold -Wl,-z,separate-loadable-segments)
 endif()
 
 if(ATTELIER_SANITIZE)

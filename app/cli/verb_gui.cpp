@@ -41,6 +41,7 @@ void add_gui_verb(CLI::App& app, Invocation&) {
   verb->add_option("--height", options->height, "Height of the window in pixels")->check(CLI::Range(400, 16384))->capture_default_str();
   verb->add_option("--screenshot", options->screenshot, "Save a picture of the window once everything is loaded, and close")->type_name("PNG");
   verb->add_option("--frame-times", options->frame_times, "For tests: write how long frames took")->group("");
+  verb->add_option("--landmarks", options->landmarks, "For tests: write where controls are")->group("");
   verb->add_option("--slow-frames", options->slow_frames, "For tests: milliseconds that every frame sleeps")->group("");
   verb->footer("Examples:\n  attelier gui\n  attelier gui photograph.jpg");
   verb->callback([options] {

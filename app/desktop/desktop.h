@@ -15,6 +15,7 @@ struct DesktopOptions {
   std::filesystem::path screenshot;    // tests: write the window's picture here once everything is loaded and drawn, then go on
   bool close_after_screenshot = false;
   std::filesystem::path frame_times;   // tests: write here at the end how long frames took
+  std::filesystem::path landmarks;     // tests: write here where controls are
   std::function<bool()> is_stopped;    // asked twice a second: the user wants the program to end (a signal)
   int slow_frames = 0;                 // tests: milliseconds that every frame sleeps, as on a machine that is too slow
 };

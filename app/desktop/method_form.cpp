@@ -9,6 +9,9 @@
 #include <cinttypes>
 #include <random>
 
+#include "app/desktop/file_list.h"
+#include "app/desktop/landmarks.h"
+#include "app/desktop/strength_table.h"
 #include "app/desktop/widgets.h"
 
 namespace attelier::desktop {
@@ -37,6 +40,9 @@ int64_t random_seed() {
 }  // namespace
 
 void MethodForm::draw(const Method& method, const FormValues& values, const Theme& theme) {
+  prompt_editor_.begin_frame();
+  const auto weights = std::find_if(method.parameters.begin(), method.parameters.end(), [](const ParameterDescription& d) { return d.name == "prompt_weights"; });
+  prompt_weights_ = weights == method.parameters.end() ? nullptr : &*weights;
   draw_inputs(method, values, theme);
   const auto changed = [&](const ParameterDescription& d) {
     const Json value = values.parameter(d.name);
@@ -44,9 +50,13 @@ void MethodForm::draw(const Method& method, const FormValues& values, const Them
   };
   for (const ParameterDescription& d : method.parameters)
     if (!d.advanced && is_prompt(d)) draw_parameter(d, values, theme);
+  draw_strength_table(method, values, theme);
   section("SETTINGS", theme);
+  const auto has_own_place = [&](const ParameterDescription& d) {
+    return is_in_strength_table(method, d.name) || std::any_of(method.inputs.begin(), method.inputs.end(), [&](const InputDescription& input) { return input.weights == d.name; });
+  };
   for (const ParameterDescription& d : method.parameters)
-    if (!d.advanced && !is_prompt(d)) draw_parameter(d, values, theme);
+    if (!d.advanced && !is_prompt(d) && !has_own_place(d)) draw_parameter(d, values, theme);
   const auto count = std::count_if(method.parameters.begin(), method.parameters.end(), [&](const auto& d) { return d.advanced && changed(d); });
   ImGui::Dummy({0, theme.px(4)});
   ImGui::PushStyleColor(ImGuiCol_Header, IM_COL32(0, 0, 0, 0));
@@ -57,54 +67,58 @@ void MethodForm::draw(const Method& method, const FormValues& values, const Them
     if (d.advanced) draw_parameter(d, values, theme);
 }
 
+std::string MethodForm::input_at(double x, double y) const {
+  for (const auto& [name, area] : areas_)
+    if (x >= area.from.x && x < area.to.x && y >= area.from.y && y < area.to.y) return name;
+  return "";
+}
+
 void MethodForm::draw_inputs(const Method& method, const FormValues& values, const Theme& theme) {
+  areas_.clear();
   if (method.inputs.empty()) return;
   section("PICTURES", theme);
   for (const InputDescription& input : method.inputs) {
+    if (!input.one_per.empty() && !input.painted_over.empty()) continue;  // painted in the rows of the files that it has one for
+    const ImVec2 from = ImGui::GetCursorScreenPos();
     ImGui::PushID(input.name.c_str());
-    const std::vector<std::filesystem::path> files = values.input(input.name);
-    std::string label = input.name;
-    label[0] = static_cast<char>(std::toupper(label[0]));
-    const float side = theme.px(44);
-    const ImVec2 corner = ImGui::GetCursorScreenPos();
-    if (ImGui::InvisibleButton("browse", {side, side})) values.browse(input.name, true);
-    tooltip(input.help + " Click to choose a file, or drop one here.");
-    ImDrawList& list = *ImGui::GetWindowDrawList();
-    list.AddRectFilled(corner, {corner.x + side, corner.y + side}, ImGui::GetColorU32(ImGui::IsItemHovered() ? ImGuiCol_FrameBgHovered : ImGuiCol_FrameBg), theme.px(4));
-    Texture* const texture = files.empty() ? nullptr : values.thumbnail(files.front());
-    if (texture != nullptr) {
-      const float longest = static_cast<float>(std::max(texture->width(), texture->height()));
-      const ImVec2 size = {side * static_cast<float>(texture->width()) / longest, side * static_cast<float>(texture->height()) / longest};
-      const ImVec2 from = {corner.x + (side - size.x) / 2, corner.y + (side - size.y) / 2};
-      texture->draw(list, from, {from.x + size.x, from.y + size.y}, false);
-    } else {
-      list.AddText({corner.x + side / 2 - theme.px(4), corner.y + side / 2 - theme.px(9)}, theme.palette().faint, "+");
-    }
-    ImGui::SameLine();
-    ImGui::BeginGroup();
-    ImGui::TextUnformatted((label + (input.required ? " *" : "")).c_str());
-    ImGui::PushFont(theme.fonts().small);
-    const float width = ImGui::GetContentRegionAvail().x - theme.px(60);
-    const bool can_paint = input.name == "mask" && values.paint && !values.input("image").empty();
-    const std::string painted = can_paint ? values.painted(input.name) : "";
-    if (!painted.empty()) faint(theme, painted);
-    else faint(theme, files.empty() ? (input.required ? "drop a picture or click" : "none") : fitted(files.front().filename().string(), width) + (files.size() > 1 ? fmt::format(" +{}", files.size() - 1) : ""));
-    if (can_paint) {
-      ImGui::SameLine();
-      ImGui::SetCursorPosX(ImGui::GetContentRegionMax().x - theme.px(files.empty() ? 52 : 104));
-      if (ImGui::SmallButton("Paint")) values.paint(input.name);
-      tooltip("Paint what is to be made anew (B)");
-    }
-    if (!files.empty()) {
-      ImGui::SameLine();
-      ImGui::SetCursorPosX(ImGui::GetContentRegionMax().x - theme.px(52));
-      if (ImGui::SmallButton("Clear")) values.change_input(input, {});
-    }
-    ImGui::PopFont();
-    ImGui::EndGroup();
+    if (input.several) draw_file_list(method, input, values, theme);
+    else draw_file(input, values, theme);
     if (const std::string problem = values.problem(input.name); !problem.empty()) wrapped(theme.palette().bad, problem);
     ImGui::PopID();
+    areas_[input.name] = {from, {from.x + ImGui::GetContentRegionAvail().x, ImGui::GetCursorScreenPos().y}};
   }
+}
+
+void MethodForm::draw_file(const InputDescription& input, const FormValues& values, const Theme& theme) {
+  const std::vector<std::filesystem::path> files = values.input(input.name);
+  std::string label = input.name;
+  label[0] = static_cast<char>(std::toupper(label[0]));
+  const float side = theme.px(44);
+  if (draw_file_square("browse", files.empty() ? std::filesystem::path() : files.front(), side, values, theme)) values.browse(input.name, true);
+  mark(input.name);
+  tooltip(input.help + " Click to choose a file, or drop one here.");
+  ImGui::SameLine();
+  ImGui::BeginGroup();
+  ImGui::TextUnformatted((label + (input.required ? " *" : "")).c_str());
+  ImGui::PushFont(theme.fonts().small);
+  const float width = ImGui::GetContentRegionAvail().x - theme.px(60);
+  const bool can_paint = !input.painted_over.empty() && values.paint && !values.input(input.painted_over).empty();
+  const std::string painted = can_paint ? values.painted(input.name, 0) : "";
+  if (!painted.empty()) faint(theme, painted);
+  else faint(theme, files.empty() ? (input.required ? "drop a picture or click" : "none") : fitted(files.front().filename().string(), width));
+  if (can_paint) {
+    ImGui::SameLine();
+    ImGui::SetCursorPosX(ImGui::GetContentRegionMax().x - theme.px(files.empty() ? 52 : 104));
+    if (ImGui::SmallButton("Paint")) values.paint(input.name, 0);
+    tooltip("Paint what is to be made anew (B)");
+  }
+  if (!files.empty()) {
+    ImGui::SameLine();
+    ImGui::SetCursorPosX(ImGui::GetContentRegionMax().x - theme.px(52));
+    if (ImGui::SmallButton("Clear")) values.change_input(input, {});
+  }
+  ImGui::PopFont();
+  ImGui::EndGroup();
 }
 
 void MethodForm::draw_parameter(const ParameterDescription& d, const FormValues& values, const Theme& theme) {
@@ -147,21 +161,14 @@ void MethodForm::draw_parameter(const ParameterDescription& d, const FormValues&
 }
 
 bool MethodForm::draw_prompt(const ParameterDescription& d, Json& value, const FormValues& values, const Theme& theme) {
+  if (d.name == "prompt" && std::exchange(focuses_prompt_, false)) prompt_editor_.focus();
   std::string text = plain_text(value);
-  const auto lines = std::clamp<int64_t>(std::count(text.begin(), text.end(), '\n') + (d.name == "prompt" ? 3 : 2), 2, 8);
-  const float height = ImGui::GetTextLineHeight() * static_cast<float>(lines) + theme.px(10);
-  if (d.name == "prompt" && std::exchange(focuses_prompt_, false)) ImGui::SetKeyboardFocusHere();
-  const bool edited = ImGui::InputTextMultiline("##text", &text, {-FLT_MIN, height}, ImGuiInputTextFlags_NoHorizontalScroll);
+  std::optional<bool> reads_weights;
+  if (prompt_weights_ != nullptr) reads_weights = values.parameter(prompt_weights_->name) == Json(true);
+  const bool read_before = reads_weights.value_or(false);
+  const bool edited = prompt_editor_.draw(text, d.name == "prompt" ? 3 : 2, reads_weights, values.token_text, theme);
   if (edited) value = text.empty() && d.default_value.is_null() ? Json(nullptr) : Json(text);
-  if (const std::string tokens = values.token_text(text); !tokens.empty() && !text.empty()) {
-    ImGui::PushFont(theme.fonts().small);
-    const float width = ImGui::CalcTextSize(tokens.c_str()).x;
-    // The field does not wrap: what does not fit in it is shown below.
-    if (ImGui::CalcTextSize(text.c_str()).x > ImGui::GetContentRegionAvail().x) wrapped(theme.palette().faint, text);
-    ImGui::SetCursorPosX(ImGui::GetContentRegionMax().x - width);
-    faint(theme, tokens);
-    ImGui::PopFont();
-  }
+  if (reads_weights.value_or(false) && !read_before) values.change(*prompt_weights_, true);
   return edited;
 }
 

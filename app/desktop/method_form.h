@@ -1,10 +1,15 @@
 // A method's parameters as controls, made from its description alone.
 #pragma once
 
+#include <imgui.h>
+
 #include <functional>
 #include <map>
 #include <string>
+#include <utility>
+#include <vector>
 
+#include "app/desktop/prompt_editor.h"
 #include "app/desktop/texture.h"
 #include "app/desktop/theme.h"
 #include "pipelines/method.h"
@@ -21,8 +26,13 @@ struct FormValues {
   std::function<void(const std::string& name, bool is_input)> browse;
   std::function<std::string(const std::string& text)> token_text;   // "12 of 77 tokens", "" = not known
   std::function<Texture*(const std::filesystem::path& file)> thumbnail;  // null = not there yet, or no picture
-  std::function<std::string(const std::string& name)> painted;           // of an input that can be painted: what is painted, "" = nothing
-  std::function<void(const std::string& name)> paint;                    // begins painting it
+  std::function<void(const std::vector<std::pair<const ParameterDescription*, Json>>& values)> change_together;  // in one step
+  std::function<void(const InputDescription& description, const std::vector<size_t>& order)> reorder;  // entry i is the file that stood at order[i]
+  std::function<std::string(const std::string& name, size_t index)> painted;  // of an input that can be painted: what is painted, "" = nothing
+  std::function<void(const std::string& name, size_t index)> paint;           // begins painting it
+  std::function<bool(const std::string& name, size_t index)> is_painting;
+  std::function<void(const InputDescription& description, ImVec2 corner)> open_library;  // offers kept pictures for it
+  std::function<void(const std::filesystem::path& file)> keep;                // keeps a picture in the library
 };
 
 /// What a form remembers between frames: texts that are being typed.
@@ -31,14 +41,24 @@ class MethodForm {
   void draw(const Method& method, const FormValues& values, const Theme& theme);
   /// The prompt takes the keyboard in the next frame.
   void focus_prompt() { focuses_prompt_ = true; }
+  PromptEditor& prompt_editor() { return prompt_editor_; }
+  /// The input whose row is at this place of the window; "" for none.
+  std::string input_at(double x, double y) const;
 
  private:
   void draw_inputs(const Method& method, const FormValues& values, const Theme& theme);
+  void draw_file(const InputDescription& input, const FormValues& values, const Theme& theme);
   void draw_parameter(const ParameterDescription& description, const FormValues& values, const Theme& theme);
   bool draw_control(const ParameterDescription& description, Json& value, const FormValues& values, const Theme& theme);
   bool draw_prompt(const ParameterDescription& description, Json& value, const FormValues& values, const Theme& theme);
 
+  struct Area {
+    ImVec2 from, to;
+  };
+  std::map<std::string, Area> areas_;  // of inputs, as drawn last
   std::map<std::string, std::string> typed_;
+  PromptEditor prompt_editor_;
+  const ParameterDescription* prompt_weights_ = nullptr;  // of the method that is drawn; null = it has none
   bool focuses_prompt_ = false;
 };
 

@@ -3,6 +3,8 @@
 #include <imgui_stdlib.h>
 
 #include <algorithm>
+#include <cmath>
+#include <iterator>
 
 namespace attelier::desktop {
 
@@ -44,6 +46,45 @@ bool primary_button(const char* label, ImVec2 size, const Theme& theme) {
   return pressed;
 }
 
+bool bar_slider(const char* id, double& number, double lowest, double highest, const char* format, bool logarithmic, bool quiet, const Theme& theme) {
+  const ImVec2 from = ImGui::GetCursorScreenPos(), to = {from.x + ImGui::CalcItemWidth(), from.y + ImGui::GetFrameHeight()};
+  const double inside = std::clamp(number, lowest, highest);
+  const double share = logarithmic ? std::log(inside / lowest) / std::log(highest / lowest) : (inside - lowest) / (highest - lowest);
+  const float end = from.x + (to.x - from.x) * static_cast<float>(share), rounding = ImGui::GetStyle().FrameRounding;
+  const auto faded = [](ImU32 colour, unsigned alpha) { return (colour & ~IM_COL32_A_MASK) | (alpha << IM_COL32_A_SHIFT); };
+  ImDrawList& list = *ImGui::GetWindowDrawList();
+  list.AddRectFilled(from, to, ImGui::GetColorU32(ImGui::IsMouseHoveringRect(from, to) ? ImGuiCol_FrameBgHovered : ImGuiCol_FrameBg), rounding);
+  list.PushClipRect(from, {end, to.y}, true);
+  list.AddRectFilled(from, to, faded(theme.palette().accent, quiet ? 0x30 : 0x70), rounding);
+  list.PopClipRect();
+  list.AddLine({end, from.y + theme.px(2)}, {end, to.y - theme.px(2)}, faded(theme.palette().accent, quiet ? 0x80 : 0xFF), theme.px(2));
+  constexpr ImGuiCol kDrawn[] = {ImGuiCol_FrameBg, ImGuiCol_FrameBgHovered, ImGuiCol_FrameBgActive, ImGuiCol_SliderGrab, ImGuiCol_SliderGrabActive};
+  for (const ImGuiCol colour : kDrawn) ImGui::PushStyleColor(colour, IM_COL32(0, 0, 0, 0));
+  if (quiet) ImGui::PushStyleColor(ImGuiCol_Text, theme.palette().faint);
+  const bool changed = ImGui::SliderScalar(id, ImGuiDataType_Double, &number, &lowest, &highest, format, (logarithmic ? ImGuiSliderFlags_Logarithmic : 0) | ImGuiSliderFlags_NoRoundToFormat);
+  ImGui::PopStyleColor(static_cast<int>(std::size(kDrawn)) + (quiet ? 1 : 0));
+  return changed;
+}
+
+bool sign_button(const char* id, Sign sign, float side, const Theme& theme) {
+  const ImVec2 corner = ImGui::GetCursorScreenPos(), middle = {corner.x + side / 2, corner.y + side / 2};
+  const bool pressed = ImGui::InvisibleButton(id, {side, side}), hovered = ImGui::IsItemHovered();
+  ImDrawList& list = *ImGui::GetWindowDrawList();
+  if (hovered) list.AddRectFilled(corner, {corner.x + side, corner.y + side}, ImGui::GetColorU32(ImGui::IsItemActive() ? ImGuiCol_ButtonActive : ImGuiCol_ButtonHovered), ImGui::GetStyle().FrameRounding);
+  const bool enabled = ImGui::GetStyle().Alpha > 0.99f;
+  const ImU32 base = hovered ? theme.palette().text : theme.palette().faint, colour = enabled ? base : (base & ~IM_COL32_A_MASK) | (0x50u << IM_COL32_A_SHIFT);
+  const float reach = side * 0.2f, line = theme.px(1.5);
+  if (sign == Sign::kCross) {
+    list.AddLine({middle.x - reach, middle.y - reach}, {middle.x + reach, middle.y + reach}, colour, line);
+    list.AddLine({middle.x - reach, middle.y + reach}, {middle.x + reach, middle.y - reach}, colour, line);
+  } else {
+    const float tip = sign == Sign::kUp ? -reach / 2 : reach / 2;
+    const ImVec2 points[] = {{middle.x - reach, middle.y - tip}, {middle.x, middle.y + tip}, {middle.x + reach, middle.y - tip}};
+    list.AddPolyline(points, 3, colour, 0, line);
+  }
+  return pressed;
+}
+
 void coloured(ImU32 colour, const std::string& text) {
   ImGui::PushStyleColor(ImGuiCol_Text, colour);
   ImGui::TextUnformatted(text.c_str());
@@ -68,6 +109,12 @@ void splitter(const char* id, bool vertical, ImVec2 position, ImVec2 length, flo
   }
   if (ImGui::IsItemActive()) size += towards * (vertical ? ImGui::GetIO().MouseDelta.x : ImGui::GetIO().MouseDelta.y);
   size = std::clamp(size, minimum, std::max(minimum, maximum));
+}
+
+void tab(const std::string& label, const std::function<void()>& draw, bool front) {
+  if (!ImGui::BeginTabItem(label.c_str(), nullptr, front ? ImGuiTabItemFlags_SetSelected : ImGuiTabItemFlags_None)) return;
+  const Scope item(ImGui::EndTabItem);
+  draw();
 }
 
 bool input_text(const char* id, std::string& text, const char* hint, ImGuiInputTextFlags flags) {

@@ -3,6 +3,7 @@
 
 #include <imgui.h>
 
+#include <functional>
 #include <string>
 
 #include "app/desktop/theme.h"
@@ -31,12 +32,19 @@ void section(const char* label, const Theme& theme);
 void tooltip(const std::string& text);
 /// A button that stands out: the one thing to do next.
 bool primary_button(const char* label, ImVec2 size, const Theme& theme);
+/// A slider that is filled up to its number, readable however narrow; `quiet` where the number is not its own. Widths and ids as ImGui's sliders.
+bool bar_slider(const char* id, double& number, double lowest, double highest, const char* format, bool logarithmic, bool quiet, const Theme& theme);
+/// A small square button with a sign drawn on it.
+enum class Sign { kUp, kDown, kCross };
+bool sign_button(const char* id, Sign sign, float side, const Theme& theme);
 /// Text in a colour.
 void coloured(ImU32 colour, const std::string& text);
 void faint(const Theme& theme, const std::string& text);
 void wrapped(ImU32 colour, const std::string& text);
 /// A bar between two panels that is dragged: changes `size` within its bounds. `towards` +1: dragging right or down enlarges.
 void splitter(const char* id, bool vertical, ImVec2 position, ImVec2 length, float& size, float minimum, float maximum, float towards);
+/// A tab of the open tab bar; `front` brings it to the front.
+void tab(const std::string& label, const std::function<void()>& draw, bool front = false);
 /// A text field of std::string.
 bool input_text(const char* id, std::string& text, const char* hint = nullptr, ImGuiInputTextFlags flags = 0);
 /// `text` shortened in its middle to `width` pixels.

@@ -10,8 +10,8 @@ class StyleDesktop : public DesktopFixture {
  protected:
   StyleDesktop() { home_.write("attelier/config.json", R"({"params": {"style": {"steps": 8}}})"); }
 
-  std::string style_job(const Json& inputs) const {
-    home_.write("style.json", Json{{"job", 1}, {"method", "style"}, {"inputs", inputs}, {"params", {{"steps", 8}}}}.dump());
+  std::string style_job(const Json& inputs, int steps = 8) const {
+    home_.write("style.json", Json{{"job", 1}, {"method", "style"}, {"inputs", inputs}, {"params", {{"steps", steps}}}}.dump());
     return (home_.path() / "style.json").string();
   }
   /// A picture of one colour, with grain.
@@ -127,6 +127,29 @@ TEST_F(StyleDesktop, StrengthIsSetByLayerAndTakenBack) {
   EXPECT_TRUE(settings_become([](const Json& json) { return json["params"]["block_gammas"].is_array() && json["params"]["block_temperatures"].is_array(); })) << "one step";
   press("All layers gamma", 1, 0.3);
   EXPECT_TRUE(settings_become([](const Json& json) { return json["params"]["block_gammas"].is_null() && json["params"]["gamma"] < 0.5; }));
+  EXPECT_EQ(quit(*program).code, 0);
+}
+
+TEST_F(StyleDesktop, TheInspectorShowsWhereAPlaceLooksInItsStyle) {
+  const auto program = open({style_job({{"content", example("chelsea.png")}, {"style", example("coffee.png")}}, 4)});
+  screen_.key("ctrl+k");
+  ASSERT_TRUE(wait_for_pictures(1));
+  // The style lies in the panel under its map, which follows the place; the picture stays free.
+  const auto [left, top, right, bottom] = place("looks into 1");
+  const auto map_of = [&](const Image& window) {
+    std::vector<std::array<int, 3>> pixels;
+    for (int y = bottom + 40; y < bottom + 200; y += 8)
+      for (int x = 1125; x < 1360; x += 8) pixels.push_back(pixel(window, x, y));
+    return pixels;
+  };
+  screen_.click(kMiddleX - 100, kMiddleY - 100);
+  usleep(1'500'000);
+  const Image first = look_at_canvas();
+  screen_.click(kMiddleX + 120, kMiddleY + 130);
+  EXPECT_TRUE(wait_until(kStart, [&] { return map_of(look_at_canvas()) != map_of(first); })) << "another place looks elsewhere";
+  const Image free = look_at_canvas();
+  press("looks into itself");
+  EXPECT_TRUE(wait_until(kStart, [&] { return difference(free, look_at_canvas(), kMiddleX - 40, kMiddleY + 20) > 6; })) << "its own map lies over the picture";
   EXPECT_EQ(quit(*program).code, 0);
 }
 

@@ -1,12 +1,13 @@
 // attelier scenes: pictures that the program draws itself, with captions and the exact truth behind them.
+#include <cctype>
 #include <cmath>
 #include <thread>
 
 #include "app/cli/console.h"
 #include "app/cli/world_writer.h"
-#include "core/base/json_text.h"
 #include "app/session/output_names.h"
 #include "core/base/files.h"
+#include "core/base/json_text.h"
 #include "core/media/image.h"
 #include "core/scenes/small_world.h"
 
@@ -72,8 +73,21 @@ struct Options {
   WorldOptions world;
   std::string which = "full", output = "pictures", style = "plain", quality = "fast", lighting = "full";
   std::string place, daytime, weather;
-  std::vector<std::string> things;
+  std::vector<std::string> things, characters;
 };
+
+constexpr int kNamedCharacters = 24;
+
+/// The characters that have a name of their own, with their numbers.
+std::map<std::string, int> named_characters() {
+  std::map<std::string, int> all;
+  for (int number = 0; number < kNamedCharacters; ++number) {
+    std::string name = world::identity(number).name;
+    for (char& c : name) c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
+    all[name] = number;
+  }
+  return all;
+}
 
 void resolve(Options& o, const auto& places, const auto& daytimes, const auto& weathers, const auto& looks, const auto& kinds) {
   WorldOptions& w = o.world;
@@ -81,12 +95,19 @@ void resolve(Options& o, const auto& places, const auto& daytimes, const auto& w
   if (!o.daytime.empty()) w.wish.daytime = daytimes.at(o.daytime);
   if (!o.weather.empty()) w.wish.weather = weathers.at(o.weather);
   for (const std::string& thing : o.things) w.wish.things.push_back(kinds.at(thing));
+  for (const std::string& name : o.characters) w.wish.characters.push_back(named_characters().at(name));
   w.output = kOutputs.at(o.output);
   w.lighting = kLightings.at(o.lighting);
   if (o.style != "any") w.look = looks.at(o.style);
   w.samples = o.quality == "fast" ? 1 : 25;
   if (w.output == WorldOutput::kPairs && w.size % w.factor != 0)
     fail(ExitCode::kUsage, "--size {} is no multiple of --factor {}; pairs need one", w.size, w.factor);
+  if (!w.wish.characters.empty()) {
+    if (o.which == "small") fail(ExitCode::kUsage, "--characters {}: nobody lives in the small world; choose --world full", fmt::join(o.characters, ","));
+    if (w.output == WorldOutput::kStory) fail(ExitCode::kUsage, "--characters {}: a story draws its character from the seed; choose another --output", fmt::join(o.characters, ","));
+    if (w.wish.place == world::Place::kStillLife || (!w.wish.things.empty() && world::stands_on_tables(w.wish.things.front())))
+      fail(ExitCode::kUsage, "--characters {} cannot stand in a still life; choose another place and other things", fmt::join(o.characters, ","));
+  }
   if (w.wish.things.empty()) return;
   const auto for_tables = std::count_if(w.wish.things.begin(), w.wish.things.end(), world::stands_on_tables);
   if (for_tables != 0 && for_tables != static_cast<int64_t>(w.wish.things.size()))
@@ -123,6 +144,7 @@ void add_scenes_verb(CLI::App& app, Invocation& invocation) {
   verb->add_option("--daytime", options->daytime, "When; drawn from the seed if absent")->check(CLI::IsMember(daytimes));
   verb->add_option("--weather", options->weather, "Drawn from the seed if absent")->check(CLI::IsMember(weathers));
   verb->add_option("--things", options->things, "What stands there, left to right, e.g. house,tree,cat; drawn from the seed if absent")->delimiter(',')->check(CLI::IsMember(kinds));
+  verb->add_option("--characters", options->characters, "Who is there, by name, e.g. " + named_characters().begin()->first)->delimiter(',')->transform(CLI::IsMember(named_characters(), CLI::ignore_case));
   verb->add_option("--style", options->style, "How it is painted; any: another for each scene")->capture_default_str()->check(CLI::IsMember(styles));
   verb->add_option("--quality", options->quality, "fast: for training; fine: soft shadows and 25 rays a pixel")->capture_default_str()->check(CLI::IsMember({"fast", "fine"}));
   verb->add_option("--lighting", options->lighting, "full; matte: shadows alone, the same from every side; albedo: reflectance alone")->capture_default_str()->check(CLI::IsMember(kLightings));

@@ -7,6 +7,8 @@
 #include <chrono>
 #include <csignal>
 #include <nlohmann/json.hpp>
+#include <set>
+#include <sstream>
 #include <thread>
 
 #include "core/base/files.h"
@@ -60,6 +62,25 @@ class ProgramTest : public ::testing::Test {
 };
 TemporaryFolder* ProgramTest::models_ = nullptr;
 
+TEST_F(ProgramTest, ScenesShowTheCharactersThatAreWanted) {
+  const ProgramResult drawn = run({"scenes", "--characters", "Mia,otto", "--count", "3", "--size", "128", "--no-truth", "--out", out_, "-q"});
+  ASSERT_EQ(drawn.code, 0) << drawn.errors;
+  std::istringstream lines(read_file(fs::path(out_) / "captions.jsonl"));
+  std::set<std::string> seen;
+  int count = 0;
+  for (std::string line; std::getline(lines, line); ++count) {
+    const Json caption = Json::parse(line);
+    for (const Json& object : caption["objects"]) seen.insert(object.value("name", ""));
+  }
+  EXPECT_EQ(count, 3);
+  EXPECT_TRUE(seen.contains("Mia") && seen.contains("Otto")) << Json(seen).dump();
+  fs::remove_all(out_);
+  fs::create_directory(out_);
+  expect_failure({"scenes", "--characters", "nobody", "--out", out_}, 2, "nobody");
+  expect_failure({"scenes", "--characters", "mia", "--world", "small", "--out", out_}, 2, "nobody lives in the small world");
+  expect_failure({"scenes", "--characters", "mia", "--place", "still-life", "--out", out_}, 2, "cannot stand in a still life");
+}
+
 TEST_F(ProgramTest, APresetStandsBetweenSettingsAndFlags) {
   home_.write("attelier/config.json", R"({"params": {"generate": {"steps": 9, "guidance_scale": 2, "eta": 0.25}}})");
   home_.write("attelier/presets/generate/quick sketch.json", R"({"preset": 1, "method": "generate", "params": {"steps": 2, "guidance_scale": 3.5}})");
@@ -72,8 +93,10 @@ TEST_F(ProgramTest, APresetStandsBetweenSettingsAndFlags) {
   EXPECT_EQ(params["eta"], 0.25) << "of config.json";
   const ProgramResult shown = run({"config", "show", "generate", "--preset", "quick sketch", "--json"});
   ASSERT_EQ(shown.code, 0) << shown.errors;
-  for (const Json& line : Json::parse(shown.output)["settings"])
-    if (line["at"] == "/params/steps") EXPECT_EQ(line["origin"], "the preset quick sketch");
+  const Json origins = Json::parse(shown.output)["settings"];
+  const auto steps = std::find_if(origins.begin(), origins.end(), [](const Json& line) { return line["at"] == "/params/steps"; });
+  ASSERT_NE(steps, origins.end());
+  EXPECT_EQ((*steps)["origin"], "the preset quick sketch");
   const ProgramResult list = run({"config", "presets"});
   ASSERT_EQ(list.code, 0) << list.errors;
   EXPECT_NE(list.output.find("quick sketch"), std::string::npos) << list.output;

@@ -167,6 +167,7 @@ Scene compose(uint64_t seed, const Wish& wish) {
   scene.daytime = static_cast<Daytime>(dice.below(static_cast<int>(Daytime::kCount)));
   const float draw = dice.uniform();
   scene.weather = draw < 0.6f ? Weather::kClear : draw < 0.8f ? Weather::kCloudy : draw < 0.9f ? Weather::kFoggy : Weather::kRainy;
+  if (!wish.characters.empty() && !wish.place && scene.place == Place::kStillLife) scene.place = Place::kMeadow;  // nobody fits on a table
   if (!wish.things.empty()) scene.place = stands_on_tables(wish.things[0]) ? Place::kStillLife : static_cast<Place>(static_cast<int>(scene.place) % static_cast<int>(Place::kLivingRoom));
   if (wish.place) scene.place = *wish.place;
   if (wish.daytime) scene.daytime = *wish.daytime;

@@ -1,9 +1,9 @@
 #include "app/cli/execute.h"
 
-#include "core/base/json_text.h"
 #include "app/session/presets.h"
 #include "app/session/run.h"
 #include "app/session/style_library.h"
+#include "core/base/json_text.h"
 
 namespace attelier {
 namespace {

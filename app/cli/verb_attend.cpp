@@ -1,10 +1,10 @@
 // attelier attend --inputs in.safetensors [--control control.json] --outputs out.safetensors
 #include "app/cli/console.h"
-#include "core/base/json_text.h"
 #include "app/session/machine.h"
 #include "app/session/output_names.h"
 #include "core/attention/attend_tensors.h"
 #include "core/base/files.h"
+#include "core/base/json_text.h"
 #include "core/weights/tensor_file.h"
 
 namespace attelier {

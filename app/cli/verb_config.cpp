@@ -1,9 +1,9 @@
 // attelier config show [METHOD] [--preset NAME] [--origin], attelier config presets [METHOD], attelier config schema
 #include "app/cli/console.h"
 #include "app/session/job.h"
-#include "core/base/json_text.h"
 #include "app/session/presets.h"
 #include "core/base/files.h"
+#include "core/base/json_text.h"
 #include "core/weights/model_store.h"
 
 namespace attelier {

@@ -1,8 +1,8 @@
 // attelier meta show|strip|diff: what pictures say about their making.
 #include "app/cli/console.h"
 #include "app/session/job.h"
-#include "core/base/json_text.h"
 #include "core/base/files.h"
+#include "core/base/json_text.h"
 #include "core/media/image.h"
 
 namespace attelier {

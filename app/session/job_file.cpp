@@ -5,8 +5,8 @@
 
 #include "app/session/job.h"
 #include "app/session/style_library.h"
-#include "core/base/json_text.h"
 #include "core/base/files.h"
+#include "core/base/json_text.h"
 #include "core/media/image.h"
 #include "core/weights/model_store.h"
 

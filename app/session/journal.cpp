@@ -9,10 +9,10 @@
 #include <sstream>
 
 #include "app/session/file_lock.h"
-#include "core/base/json_text.h"
 #include "app/session/sqlite.h"
 #include "core/base/error.h"
 #include "core/base/files.h"
+#include "core/base/json_text.h"
 #include "core/text/byte_pairs.h"
 
 namespace attelier {

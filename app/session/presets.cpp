@@ -3,9 +3,9 @@
 #include <algorithm>
 
 #include "app/session/document.h"
-#include "core/base/json_text.h"
 #include "core/base/error.h"
 #include "core/base/files.h"
+#include "core/base/json_text.h"
 #include "core/text/byte_pairs.h"
 #include "pipelines/method.h"
 

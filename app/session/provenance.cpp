@@ -5,9 +5,9 @@
 
 #include <algorithm>
 
-#include "core/base/json_text.h"
 #include "app/session/machine.h"
 #include "core/base/files.h"
+#include "core/base/json_text.h"
 
 namespace attelier {
 namespace fs = std::filesystem;

@@ -9,11 +9,11 @@
 #include <utility>
 
 #include "app/session/failure.h"
-#include "core/base/json_text.h"
 #include "app/session/machine.h"
 #include "app/session/output_names.h"
 #include "app/session/provenance.h"
 #include "core/base/files.h"
+#include "core/base/json_text.h"
 #include "core/weights/model_store.h"
 
 namespace attelier {

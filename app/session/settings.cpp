@@ -5,9 +5,9 @@
 #include <cstdlib>
 #include <random>
 
-#include "app/session/json_text.h"
 #include "core/base/error.h"
 #include "core/base/files.h"
+#include "core/base/json_text.h"
 #include "core/text/byte_pairs.h"
 #include "pipelines/method.h"
 

@@ -1,6 +1,6 @@
 // Jobs from files and pictures, and the files that they name.
-#include "core/base/json_text.h"
 #include "core/base/files.h"
+#include "core/base/json_text.h"
 #include "core/media/image.h"
 #include "tests/app/session/session_testing.h"
 

@@ -2,8 +2,8 @@
 #include <cstdlib>
 
 #include "app/session/job.h"
-#include "core/base/json_text.h"
 #include "core/base/error.h"
+#include "core/base/json_text.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   using namespace attelier;

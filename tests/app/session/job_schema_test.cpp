@@ -1,6 +1,6 @@
 // The committed JSON Schema is the one that the program writes.
-#include "core/base/json_text.h"
 #include "core/base/files.h"
+#include "core/base/json_text.h"
 #include "tests/app/session/session_testing.h"
 
 namespace attelier {

@@ -1,8 +1,8 @@
 // What pictures say about their making, and that it leads back to the same job.
 #include "app/session/provenance.h"
 
-#include "core/base/json_text.h"
 #include "core/base/files.h"
+#include "core/base/json_text.h"
 #include "tests/app/session/session_testing.h"
 
 namespace attelier {

@@ -440,6 +440,8 @@ void MaskPainter::draw_tools(const Theme& theme) {
 
 void MaskPainter::draw_regions(const Theme& theme) {
   const std::vector<std::filesystem::path> files = region_files();
+  bool any_painted = false;
+  for (size_t i = 0; i < files.size(); ++i) any_painted |= !summary(i).empty();
   const float high = theme.px(44), side = theme.px(32), pad = theme.px(6), width = ImGui::GetContentRegionAvail().x;
   ImDrawList& list = *ImGui::GetWindowDrawList();
   for (size_t i = 0; i < files.size(); ++i) {
@@ -457,7 +459,7 @@ void MaskPainter::draw_regions(const Theme& theme) {
     const float left = at.x + side + theme.px(8), room = end.x - left - pad, line = ImGui::GetTextLineHeight();
     const std::string painted = summary(i);
     list.AddText({left, corner.y + theme.px(4)}, theme.palette().text, fitted(files[i].stem().string(), room).c_str());
-    list.AddText(theme.fonts().small, theme.fonts().small->FontSize, {left, corner.y + theme.px(4) + line}, theme.palette().faint, painted.empty() ? "not painted" : painted.c_str());
+    list.AddText(theme.fonts().small, theme.fonts().small->FontSize, {left, corner.y + theme.px(4) + line}, theme.palette().faint, !painted.empty() ? painted.c_str() : any_painted ? "acts in the rest" : "not painted");
   }
 }
 

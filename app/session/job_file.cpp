@@ -64,7 +64,7 @@ void resolve_paths(Json& json, const fs::path& folder, const std::string& name) 
   if (json.contains("model")) resolve_model_name(json["model"], folder);
   if (json.contains("inputs") && json["inputs"].is_object()) {
     for (auto& [role, value] : json["inputs"].items()) {
-      const auto resolve_one = [&](Json& entry) {
+      const auto resolve_one = [&, &role = role](Json& entry) {
         if (entry.is_string()) {
           // A file of the job's folder comes before a style of the library, that before one that is missing.
           const std::string text = entry.get<std::string>(), file = resolved(text, folder);

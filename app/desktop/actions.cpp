@@ -36,7 +36,7 @@ std::vector<std::string> Actions::rebind(const Json& chords) {
   if (!chords.is_object()) return complaints;
   std::vector<std::pair<Action*, Chord>> wanted;
   for (const auto& [id, text] : chords.items()) {
-    const auto action = std::find_if(all_.begin(), all_.end(), [&](const Action& one) { return one.id == id; });
+    const auto action = std::find_if(all_.begin(), all_.end(), [&id = id](const Action& one) { return one.id == id; });
     if (action == all_.end()) {
       complaints.push_back(fmt::format("there is no action \"{}\"", id));
       continue;

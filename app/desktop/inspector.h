@@ -51,11 +51,16 @@ class Inspector {
   void take_results();
   void draw_words(const Theme& theme);
   void draw_source(const Theme& theme);
+  /// Which picture the places look into, where the run has others beside its own, and that one under its map.
+  void draw_pictures(const Theme& theme);
   void draw_heads(const Theme& theme);
   void draw_scale(const Theme& theme);
   void draw_edits(const Theme& theme, const InspectorActions& actions);
   void draw_export(const InspectorActions& actions, const Image* picture);
-  HeatRange range() const;
+  HeatRange range() const { return range_of(result_.map); }
+  HeatRange range_of(const HeatMap& map) const;
+  bool compares_words() const { return kind_ == MapKind::kWords && compared_ && *compared_ < words_.size() && !result_.other.empty(); }
+  std::string chosen_text() const;
   /// What "Add this edit" adds to the job's list.
   std::vector<std::string> edit_texts() const;
 
@@ -65,9 +70,13 @@ class Inspector {
   std::vector<PromptWord> words_;
   std::vector<LayerName> layers_;
   std::vector<int64_t> steps_;
+  std::vector<Image> sources_;                    // pictures that the run looks at beside its own
+  std::vector<Texture> source_textures_;
+  int source_ = -1;                               // the one whose map is shown; -1 = the picture itself
 
   MapKind kind_ = MapKind::kWords;
   std::set<size_t> chosen_;                       // words
+  std::optional<size_t> compared_;                // the word that they are compared with
   std::array<double, 2> place_{0.5, 0.5};         // pinned
   std::optional<std::array<double, 2>> pointer_;  // where the pointer is
   int layer_ = 0;                                 // 0 = all, i = layers_[i - 1]
@@ -79,7 +88,7 @@ class Inspector {
 
   std::optional<MapRequest> asked_;
   MapResult result_;
-  std::pair<HeatRange, bool> drawn_with_{};
+  HeatRange drawn_with_{}, other_drawn_with_{};
   Texture texture_;
   std::vector<Texture> head_textures_;
 

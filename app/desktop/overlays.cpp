@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <vector>
 
+#include "app/desktop/landmarks.h"
 #include "app/desktop/widgets.h"
 
 namespace attelier::desktop {
@@ -55,6 +56,7 @@ void Toasts::draw(const Theme& theme, double now) {
         if (ImGui::SmallButton("Copy")) ImGui::SetClipboardText((toast.text + "\n" + toast.details).c_str());
         ImGui::SameLine();
         if (ImGui::SmallButton("Close")) closed = i;
+        mark("close error");
         if (toast.shows_details) wrapped(theme.palette().faint, toast.details);
         ImGui::PopFont();
       }

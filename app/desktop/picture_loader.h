@@ -36,7 +36,7 @@ class PictureLoader {
 
   static constexpr int64_t kThumbnailSide = 160;
   /// Bytes of pictures and of thumbnails that are kept although nobody shows them.
-  static constexpr std::array<int64_t, 2> kMostBytes = {int64_t{1} << 30, int64_t{128} << 20};
+  static constexpr std::array<int64_t, 2> kMostBytes = {int64_t{256} << 20, int64_t{32} << 20};
 
  private:
   /// A whole picture may take seconds; thumbnails do not wait for it.

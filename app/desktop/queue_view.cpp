@@ -255,6 +255,10 @@ void QueueView::draw_made(const Theme& theme, const QueueCommands& commands) {
     faint(theme, search_.words.empty() ? "Nothing was made yet. Ctrl+Enter makes the first picture." : "Nothing fits these words.");
     return;
   }
+  if (std::exchange(shown_words_, search_.words) != search_.words) {
+    ImGui::SetScrollX(0);
+    ImGui::SetScrollY(0);
+  }
   if (is_strip && ImGui::IsWindowHovered() && ImGui::GetIO().MouseWheel != 0) ImGui::SetScrollX(ImGui::GetScrollX() - ImGui::GetIO().MouseWheel * theme.px(160));
   const ImVec2 start = ImGui::GetCursorScreenPos(), area = ImGui::GetContentRegionAvail();
   const size_t count = made_.size(), columns = is_strip ? count : static_cast<size_t>(std::max(1.0f, (area.x + gap) / (theme.px(kGallerySide) + gap)));

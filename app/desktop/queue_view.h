@@ -54,7 +54,7 @@ class QueueView {
   std::optional<JournalEntry> selected_entry_;
   int64_t selected_version_ = -1;  // of the journal when selected_entry_ was read
   JournalSearch search_;
-  std::string searched_;
+  std::string searched_, shown_words_;
 };
 
 /// "1 min 20 s".

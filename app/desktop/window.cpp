@@ -27,6 +27,14 @@ std::string g_glfw_error;
 
 void ignore(void*, const char*, ...) {}
 
+/// The modifiers after the event: X11 says of a modifier's own key what was held before it.
+int held_modifiers(const InputEvent& event) {
+  int held = event.modifiers;
+  for (const auto& [bit, name] : {std::pair{kShift, "Shift"}, {kControl, "Ctrl"}, {kAlt, "Alt"}})
+    if (event.kind == Kind::kKey && event.key == name) held = event.action == Action::kRelease ? held & ~bit : held | bit;
+  return held;
+}
+
 /// Dear ImGui 1.86 reads its own shortcuts (Ctrl+C ...) by US key codes.
 int imgui_key(const InputEvent& event) {
   if (event.key.size() == 1 && event.key[0] >= 'a' && event.key[0] <= 'z') return GLFW_KEY_A + (event.key[0] - 'a');
@@ -152,11 +160,12 @@ void Window::frame(const std::function<bool(const InputEvent&)>& shortcut, const
       pointer_x_ = event.x;
       pointer_y_ = event.y;
     }
-    if (event.kind == Kind::kKey) {
-      io.KeyCtrl = event.modifiers & kControl;
-      io.KeyShift = event.modifiers & kShift;
-      io.KeyAlt = event.modifiers & kAlt;
-      io.KeySuper = event.modifiers & kSuper;
+    if (event.kind == Kind::kKey || event.kind == Kind::kButton) {
+      const int held = held_modifiers(event);
+      io.KeyCtrl = held & kControl;
+      io.KeyShift = held & kShift;
+      io.KeyAlt = held & kAlt;
+      io.KeySuper = held & kSuper;
     }
     if (event.kind == Kind::kMotion || event.kind == Kind::kButton) pointer_events_.push_back(event);
     // A release always reaches Dear ImGui, or a key would stay down.

@@ -73,9 +73,14 @@ std::string npy_bytes(const HeatMap& map) {
 MapResult compute_maps(const AttentionWatch& watch, const MapRequest& request, const std::stop_token& stop) {
   const c10::InferenceMode inference;
   const std::vector<CapturedAttention> captures = watch.recorder.captures();
-  MapResult result{request, {}, {}, {}, {}};
+  MapResult result{.request = request};
   MapScope scope{request.site, request.step, request.head, request.source};
   result.map = to_heat_map(map_of(captures, request, scope, stop));
+  if (request.kind == MapKind::kWords && !request.other_tokens.empty()) {
+    MapRequest other = request;
+    other.tokens = request.other_tokens;
+    result.other = to_heat_map(map_of(captures, other, scope, stop));
+  }
   for (int64_t source = 0; source < static_cast<int64_t>(watch.sources().size()); ++source) {
     const at::Tensor map = place_map(captures, {request.site, request.step, {}, source}, request.x, request.y, stop);
     result.source_shares.push_back(map.numel() == 0 ? 0 : map.mean().item<double>());

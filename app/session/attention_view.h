@@ -24,15 +24,17 @@ struct MapRequest {
   std::optional<int64_t> head = std::nullopt;  // absent = the mean
   bool wants_heads = false;      // beside the map each head's own; needs a site
   std::optional<int64_t> source = std::nullopt;  // not in the picture itself but in this one of the watch's sources(), over which the map then lies
+  std::vector<int64_t> other_tokens = {};  // kWords: those of a second map, to compare with
   bool operator==(const MapRequest&) const = default;
 };
 
 struct MapResult {
-  MapRequest request;
-  HeatMap map;                 // empty: nothing was captured there
-  std::vector<HeatMap> heads;
-  std::vector<double> shares;  // what each text token gets from (x, y)
-  std::vector<double> source_shares;  // what each of the watch's sources gets from there in the layers that look at them, the mean of the heads
+  MapRequest request = {};
+  HeatMap map = {};            // empty: nothing was captured there
+  std::vector<HeatMap> heads = {};
+  std::vector<double> shares = {};  // what each text token gets from (x, y)
+  HeatMap other = {};          // of other_tokens
+  std::vector<double> source_shares = {};  // what each of the watch's sources gets from there in the layers that look at them, the mean of the heads
 };
 
 /// Throws Interrupted.

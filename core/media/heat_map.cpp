@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <opencv2/imgproc.hpp>
 
+#include "core/base/error.h"
+
 namespace attelier {
 
 HeatRange whole_range(const HeatMap& map) {
@@ -29,6 +31,19 @@ Image heat_image(const HeatMap& map, HeatRange range) {
       grey.at<uint8_t>(static_cast<int>(y), static_cast<int>(x)) = static_cast<uint8_t>(std::clamp((static_cast<double>(map.at(x, y)) - range.low) * factor, 0.0, 255.0) + 0.5);
   cv::applyColorMap(grey, coloured, cv::COLORMAP_VIRIDIS);
   cv::cvtColor(coloured, cv::Mat(grey.rows, grey.cols, CV_8UC3, image.pixels.data()), cv::COLOR_BGR2RGB);
+  return image;
+}
+
+Image two_heats_image(const HeatMap& first, HeatRange first_range, const HeatMap& second, HeatRange second_range) {
+  if (first.width != second.width || first.height != second.height)
+    fail(ExitCode::kUnexpected, "maps of {} x {} and {} x {} cannot lie in one picture", first.width, first.height, second.width, second.height);
+  constexpr double kGround = 24;
+  const auto share = [](float value, HeatRange range) { return range.high > range.low ? std::clamp((static_cast<double>(value) - range.low) / (range.high - range.low), 0.0, 1.0) : 0.0; };
+  Image image{first.width, first.height, 3, std::vector<uint8_t>(first.values.size() * 3)};
+  for (size_t i = 0; i < first.values.size(); ++i) {
+    const double a = share(first.values[i], first_range), b = share(second.values[i], second_range);
+    for (size_t c = 0; c < 3; ++c) image.pixels[3 * i + c] = static_cast<uint8_t>(std::min(255.0, kGround + a * (kFirstColour[c] - kGround) + b * (kSecondColour[c] - kGround)) + 0.5);
+  }
   return image;
 }
 

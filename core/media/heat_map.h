@@ -1,6 +1,7 @@
 // Numbers on a grid as colours.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <vector>
 
@@ -28,6 +29,11 @@ HeatRange inner_range(const HeatMap& map, double share);
 
 /// One RGB pixel for each number, in colours that rise evenly in lightness (viridis): dark at `low` and below, bright at `high` and above.
 Image heat_image(const HeatMap& map, HeatRange range);
+/// Two maps in one picture, to compare them: dark where both are low, kFirstColour and kSecondColour where one is high, white where both are. Of one size.
+Image two_heats_image(const HeatMap& first, HeatRange first_range, const HeatMap& second, HeatRange second_range);
+/// Orange and blue, which people with any colour vision tell apart.
+constexpr std::array<uint8_t, 3> kFirstColour = {255, 150, 40}, kSecondColour = {60, 140, 255};
+
 /// The picture under its map, which is enlarged to the picture's size: `density` 0 shows the picture alone, 1 the colours. `smooth`: bilinear, else whole cells.
 Image heat_over(const Image& picture, const HeatMap& map, HeatRange range, double density, bool smooth);
 

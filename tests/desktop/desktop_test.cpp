@@ -6,7 +6,10 @@
 #include <set>
 #include <sstream>
 
+#include "app/session/journal.h"
+#include "core/base/error.h"
 #include "tests/desktop/desktop_fixture.h"
+#include "tests/testing/tiny_model.h"
 
 namespace attelier {
 namespace {
@@ -70,6 +73,62 @@ TEST_F(Desktop, WithoutADisplayItSaysWhatToDo) {
   EXPECT_EQ(result.code, 1);
   EXPECT_NE(result.errors.find("DISPLAY"), std::string::npos) << result.errors;
   EXPECT_NE(result.errors.find("attelier --help"), std::string::npos) << result.errors;
+}
+
+TEST_F(Desktop, WithoutOpenGlItSaysWhatToDo) {
+  const Screen bare(800, 600, {"-extension", "GLX"});
+  ASSERT_TRUE(bare.is_open());
+  const ProgramResult result = Program(home_.path(), {"gui"}, "", {{"DISPLAY", bare.display()}}).finish();
+  EXPECT_EQ(result.code, 1);
+  for (const char* part : {"no window could be opened", "OpenGL 3.3 is needed", "libgl1-mesa-dri", "attelier --help"}) EXPECT_NE(result.errors.find(part), std::string::npos) << part << " in " << result.errors;
+}
+
+TEST_F(Desktop, AJobWithoutEnoughMemoryFailsAndTheNextOneIsMade) {
+  const std::string small = job("small.json", Json::object());
+  constexpr uint64_t kAddressSpace = uint64_t{5} << 30;
+  const auto program = open({job("huge.json", {{"size", {16384, 16384}}, {"steps", 1}})}, kAddressSpace);
+  screen_.key("ctrl+Return");
+  const Journal journal(home_.path() / "attelier" / "journal.sqlite");
+  ASSERT_TRUE(wait_until(kJob, [&] { return !journal.history().empty(); }));
+  const JournalEntry failed = journal.history().front();
+  EXPECT_EQ(failed.state, JobState::kFailed);
+  EXPECT_EQ(failed.error_code, static_cast<int>(ExitCode::kOutOfMemory)) << failed.error;
+  EXPECT_NE(failed.error.find("out of memory"), std::string::npos) << failed.error;
+  screen_.key("ctrl+o");
+  press("folder");
+  screen_.key("ctrl+a");
+  screen_.type(small);
+  screen_.key("Return");
+  usleep(500'000);
+  screen_.key("ctrl+Return");
+  ASSERT_TRUE(wait_for_pictures(1));
+  EXPECT_EQ(quit(*program).code, 0);
+}
+
+TEST_F(Desktop, AFileThatIsNoModelIsToldAndAModelIsTaken) {
+  home_.write("notes.safetensors", "these are no tensors");
+  write_tiny_model(home_.path() / "tiny");
+  const auto choose_model = [&](const std::string& file) {
+    press("model");
+    press("choose a checkpoint");
+    press("folder");
+    screen_.key("ctrl+a");
+    screen_.type((home_.path() / file).string());
+    screen_.key("Return");
+    usleep(300'000);
+  };
+  const auto program = open({job("few.json", Json::object())});
+  choose_model("notes.safetensors");
+  press("close error");  // it was told
+  screen_.key("ctrl+Return");
+  ASSERT_TRUE(wait_for_pictures(1));
+  EXPECT_EQ(job_of(pictures()[0])["model"]["unet"], "mini") << "what the form had before";
+  choose_model("tiny/model_index.json");
+  screen_.key("ctrl+Return");
+  ASSERT_TRUE(wait_for_pictures(2));
+  const auto made = pictures();
+  EXPECT_TRUE(std::any_of(made.begin(), made.end(), [](const fs::path& file) { return job_of(file)["model"]["unet"].get<std::string>().find("tiny") != std::string::npos; }));
+  EXPECT_EQ(quit(*program).code, 0);
 }
 
 TEST_F(Desktop, AnIdleWindowCostsNothing) {

@@ -58,6 +58,17 @@ TEST(InputQueue, AKeyAfterAButtonWaitsForTheNextFrame) {
   EXPECT_EQ(rest[0].key, "b");
 }
 
+TEST(InputQueue, AModifierThatIsLetGoAfterItsLetterWaitsForTheNextFrame) {
+  InputQueue queue;
+  queue.push(key(GLFW_KEY_LEFT_CONTROL, Action::kPress));
+  EXPECT_EQ(queue.next_frame().size(), 1u);
+  queue.push(key(GLFW_KEY_A, Action::kPress));
+  queue.push(key(GLFW_KEY_LEFT_CONTROL, Action::kRelease));
+  queue.push(key(GLFW_KEY_A, Action::kRelease));
+  EXPECT_EQ(queue.next_frame().size(), 1u) << "the letter, while the modifier is held";
+  EXPECT_EQ(queue.next_frame().size(), 2u);
+}
+
 TEST(InputQueue, RepeatsThatWaitBecomeOne) {
   InputQueue queue;
   queue.push(key(GLFW_KEY_DOWN, Action::kPress));

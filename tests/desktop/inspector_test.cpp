@@ -12,6 +12,7 @@ class InspectorTest : public DesktopFixture {
   static constexpr int kWordsY = 204, kRedX = 1152, kHouseX = 1195, kMuteX = 1134, kMuteY = 549, kAddY = 648, kBesideY = 731, kPanelMiddle = 1250;
 
   /// How many of the canvas' pixels differ, of a grid of them.
+  using DesktopFixture::press;
   static int changed(const Image& a, const Image& b) {
     int count = 0;
     for (int y = kMiddleY - 200; y <= kMiddleY + 200; y += 10)
@@ -65,6 +66,30 @@ TEST_F(InspectorTest, AWordIsSeenMutedAndTheSameSeedRunBeside) {
   EXPECT_NE(load_image(pictures()[0]).pixels, load_image(pictures()[1]).pixels);
   usleep(1'000'000);
   EXPECT_GT(changed(look_at_canvas(), house), 20) << "two pictures side by side";
+  EXPECT_EQ(quit(*program).code, 0);
+}
+
+TEST_F(InspectorTest, TwoWordsAreComparedInTwoColours) {
+  const auto program = open({job("j.json", {{"steps", 3}})});
+  screen_.key("ctrl+k");
+  ASSERT_TRUE(wait_for_pictures(1));
+  press("word house");
+  screen_.hand({"keydown", "shift"});
+  press("word red");
+  screen_.hand({"keyup", "shift"});
+  // Orange where one word acts, blue where the other does.
+  int orange = 0, blue = 0;
+  EXPECT_TRUE(wait_until(kStart, [&] {
+    const Image window = look_at_canvas();
+    orange = blue = 0;
+    for (int y = 160; y <= 770; y += 8)
+      for (int x = 430; x <= 1050; x += 8) {
+        const auto [r, g, b] = pixel(window, x, y);
+        orange += r > b + 25 && r > g ? 1 : 0;
+        blue += b > r + 25 && b > g ? 1 : 0;
+      }
+    return orange > 100 && blue > 100;
+  })) << orange << " orange and " << blue << " blue places";
   EXPECT_EQ(quit(*program).code, 0);
 }
 

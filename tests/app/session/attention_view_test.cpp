@@ -117,6 +117,14 @@ TEST_F(AttentionViewTest, AStyledPictureLooksIntoItsStyles) {
   EXPECT_TRUE(compute_maps(watch(), {.kind = MapKind::kPlace}).source_shares.empty());
 }
 
+TEST_F(AttentionViewTest, TwoWordsAreComparedByTheirOwnMaps) {
+  const MapResult both = compute_maps(watch(), {.kind = MapKind::kWords, .tokens = tokens("house"), .other_tokens = tokens("red")});
+  EXPECT_EQ(both.map.values, compute_maps(watch(), {.kind = MapKind::kWords, .tokens = tokens("house")}).map.values);
+  EXPECT_EQ(both.other.values, compute_maps(watch(), {.kind = MapKind::kWords, .tokens = tokens("red")}).map.values);
+  EXPECT_NE(both.map.values, both.other.values);
+  EXPECT_TRUE(compute_maps(watch(), {.kind = MapKind::kReceived, .other_tokens = tokens("red")}).other.empty());
+}
+
 TEST_F(AttentionViewTest, TheWorkerAnswersTheNewestRequest) {
   std::atomic<int> wakes = 0;
   MapWorker worker([&] { ++wakes; });

@@ -5,6 +5,8 @@
 
 #include <numeric>
 
+#include "core/base/error.h"
+
 namespace attelier {
 namespace {
 
@@ -48,6 +50,17 @@ TEST(HeatMaps, OverAPicture) {
   EXPECT_EQ(lightness(cells, 4, 4), lightness(colours, 1, 1));
   EXPECT_NE(heat_over(picture, map, {0, 3}, 1, true).pixels, cells.pixels);
   EXPECT_EQ(heat_over(picture, {}, {0, 3}, 1, true).pixels, std::vector<uint8_t>(192, 200));
+}
+
+TEST(HeatMaps, TwoInOnePictureKeepTheirColours) {
+  const HeatMap left{2, 2, {1, 0, 1, 0}}, lower{2, 2, {0, 0, 4, 4}};
+  const Image both = two_heats_image(left, {0, 1}, lower, {0, 4});
+  const auto at = [&](size_t i) { return std::array<uint8_t, 3>{both.pixels[3 * i], both.pixels[3 * i + 1], both.pixels[3 * i + 2]}; };
+  EXPECT_EQ(at(0), kFirstColour);
+  EXPECT_EQ(at(1), (std::array<uint8_t, 3>{24, 24, 24}));
+  EXPECT_EQ(at(2), (std::array<uint8_t, 3>{255, 255, 255})) << "where both are";
+  EXPECT_EQ(at(3), kSecondColour);
+  EXPECT_THROW(two_heats_image(left, {0, 1}, HeatMap{1, 1, {0}}, {0, 1}), Error);
 }
 
 }  // namespace

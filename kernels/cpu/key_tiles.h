@@ -179,8 +179,8 @@ inline void prepare(const Call& c, KeyTile& tile, Word* k_words, Word* v_words) 
     }
   } else if (c.element != Element::kFloat32) {
     for (int64_t n = 0; n < tile.count; ++n) {
-      to_floats(tile.k[n], c.element, c.depth, k_words + n * words);
-      to_floats(tile.v[n], c.element, c.value_depth, v_words + n * c.value_depth);
+      to_floats(tile.k[n], c.element, c.depth, reinterpret_cast<float*>(k_words + n * words));
+      to_floats(tile.v[n], c.element, c.value_depth, reinterpret_cast<float*>(v_words + n * c.value_depth));
       tile.k[n] = k_words + n * words;
       tile.v[n] = v_words + n * c.value_depth;
     }

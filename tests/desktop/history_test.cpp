@@ -55,7 +55,7 @@ TEST_F(HistoryTest, TenThousandPicturesScrollAndAreSearchedWithoutASlowFrame) {
   EXPECT_TRUE(wait_until(5, [&] { return sees(9777) && sees(7770) && !sees(10000); })) << landmarks().dump();
   // The thumbnails are there: read and drawn.
   const auto [l, t, r, b] = place("entry 9777");
-  ASSERT_TRUE(wait_until(5, [&] {
+  ASSERT_TRUE(wait_until(5, [&, &l = l, &t = t, &r = r, &b = b] {
     const Image window = look();
     return pixel(window, (l + r) / 2, (t + b) / 2) != pixel(window, (l + r) / 2, t + 4);
   }));

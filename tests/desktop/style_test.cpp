@@ -136,7 +136,7 @@ TEST_F(StyleDesktop, TheInspectorShowsWhereAPlaceLooksInItsStyle) {
   ASSERT_TRUE(wait_for_pictures(1));
   // The style lies in the panel under its map, which follows the place; the picture stays free.
   const auto [left, top, right, bottom] = place("looks into 1");
-  const auto map_of = [&](const Image& window) {
+  const auto map_of = [&, &bottom = bottom](const Image& window) {
     std::vector<std::array<int, 3>> pixels;
     for (int y = bottom + 40; y < bottom + 200; y += 8)
       for (int x = 1125; x < 1360; x += 8) pixels.push_back(pixel(window, x, y));

@@ -47,7 +47,10 @@ void Canvas::show(SharedPicture a, SharedPicture b) {
 }
 
 void Canvas::fit() { wants_fit_ = true; }
-void Canvas::zoom_to(double scale) { scale_ = std::clamp(scale, kSmallest, kLargest); }
+void Canvas::zoom_to(double scale) {
+  scale_ = std::clamp(scale, kSmallest, kLargest);
+  is_fitted_ = false;
+}
 void Canvas::zoom_by(double factor) { zoom_to(scale_ * factor); }
 
 ImVec2 Canvas::origin(const View& view) const {
@@ -69,6 +72,7 @@ void Canvas::handle_pointer(const View& view, bool takes_drag) {
   }
   const bool left = ImGui::IsMouseDragging(ImGuiMouseButton_Left, 0) && !takes_drag && !drags_wipe_;
   if (ImGui::IsItemActive() && (left || ImGui::IsMouseDragging(ImGuiMouseButton_Middle, 0))) {
+    is_fitted_ &= io.MouseDelta.x == 0 && io.MouseDelta.y == 0;
     centre_x_ -= io.MouseDelta.x / scale_ / width;
     centre_y_ -= io.MouseDelta.y / scale_ / height;
   }
@@ -156,12 +160,15 @@ void Canvas::draw(const Theme& theme, const std::function<bool(ImVec2, float, bo
   const bool beside = compares && compare_ == Compare::kSideBySide;
   const float middle = std::round(0.5f * (whole.from.x + whole.to.x)), gap = theme.px(2);
   const View view = beside ? View{whole.from, {middle - gap, whole.to.y}} : whole;
-  if (wants_fit_) {
+  const ImVec2 room = {view.to.x - view.from.x, view.to.y - view.from.y};
+  if (wants_fit_ || (is_fitted_ && (room.x != fitted_size_.x || room.y != fitted_size_.y))) {
     const double margin = theme.px(24), width = static_cast<double>(a_->image.width), height = static_cast<double>(a_->image.height);
     scale_ = std::clamp(std::min((view.to.x - view.from.x - margin) / width, (view.to.y - view.from.y - margin) / height), kSmallest, kLargest);
     if (scale_ > 1 && scale_ < 8) scale_ = std::floor(scale_ * 4) / 4;
     centre_x_ = centre_y_ = 0.5;
     wants_fit_ = false;
+    is_fitted_ = true;
+    fitted_size_ = room;
   }
 
   bool takes_drag = false;

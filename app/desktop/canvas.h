@@ -33,7 +33,7 @@ class Canvas {
   void draw(const Theme& theme, const std::function<bool(ImVec2 origin, float scale, bool hovered)>& overlay = {});
 
   void fit();
-  void zoom_to(double scale);     // about the middle
+  void zoom_to(double scale);  // about the middle
   void zoom_by(double factor);
   double scale() const { return scale_; }
   Compare compare() const { return compare_; }
@@ -65,7 +65,8 @@ class Canvas {
   std::future<SharedPicture> coming_;
   Compare compare_ = Compare::kOff;
   double scale_ = 1, centre_x_ = 0.5, centre_y_ = 0.5;  // screen pixels per picture pixel; the middle of the view, in shares of the picture
-  bool wants_fit_ = true;
+  bool wants_fit_ = true, is_fitted_ = true;  // nobody has zoomed or moved it since it was fitted: it stays so when the view changes
+  ImVec2 fitted_size_{};
   float wipe_ = 0.5f;
   bool drags_wipe_ = false;
   TileCache tiles_;

@@ -138,7 +138,8 @@ bool DesktopApp::take_event(const InputEvent& event) {
     if (event.action == InputEvent::Action::kPress) shortcuts_.press(actions_, {event.modifiers, event.key});
     return true;
   }
-  const bool typing = ImGui::GetIO().WantTextInput, asks = recovery_.is_open() && Chord{event.modifiers, event.key} != parse_chord("Ctrl+Q");
+  // A field that Enter has just closed still wants text until the next frame: what follows is no text any more.
+  const bool typing = ImGui::GetIO().WantTextInput && ImGui::GetActiveID() != 0, asks = recovery_.is_open() && Chord{event.modifiers, event.key} != parse_chord("Ctrl+Q");
   const bool modal = (browser_.is_open() || palette_.is_open() || shelf_.is_open() || asks) && event.key != "F12";
   canvas_.holds_reference = !typing && (event.key == "Shift" ? event.action != InputEvent::Action::kRelease : canvas_.holds_reference);
   if (event.action == InputEvent::Action::kRelease || modal) return false;
@@ -327,7 +328,7 @@ FormValues DesktopApp::form_values() {
   values.reorder = [this](const InputDescription& input, const std::vector<size_t>& order) { editor_.reorder_input(input.name, order); };
   values.painted = [this](const std::string&, size_t index) { return painter_.summary(index); };
   values.paint = [this](const std::string&, size_t index) { painter_.start(MaskTool::kBrush, index); };
-  values.open_library = [this](const InputDescription&, ImVec2 corner) { shelf_.open(corner); };
+  if (style_input() != nullptr) values.open_library = [this](const InputDescription&, ImVec2 corner) { shelf_.open(corner); };
   values.keep = [this](const fs::path& file) { shelf_.keep(file); };
   values.is_painting = [this](const std::string&, size_t index) { return painter_.active() == index; };
   return values;
@@ -342,7 +343,21 @@ std::string DesktopApp::token_text(const std::string& text) {
 
 void DesktopApp::draw_toolbar() {
   const char* const names[] = {"Picture", "Wipe", "Side by side", "Flip", "Difference"};
-  for (int i = 0; i < 5; ++i) {
+  float wanted = theme_.px(canvas_.compare() == Compare::kDifference ? 270 : 150);
+  for (const char* name : names) wanted += ImGui::CalcTextSize(name).x + 2 * ImGui::GetStyle().FramePadding.x + ImGui::GetStyle().ItemSpacing.x;
+  const bool is_narrow = wanted > ImGui::GetContentRegionAvail().x;
+  if (is_narrow) {  // one menu instead of five buttons
+    ImGui::PushStyleVar(ImGuiStyleVar_FramePadding, {ImGui::GetStyle().FramePadding.x, 0});
+    ImGui::SetNextItemWidth(theme_.px(130));
+    if (ImGui::BeginCombo("##compare", names[static_cast<int>(canvas_.compare())])) {
+      const Scope combo(ImGui::EndCombo);
+      for (int i = 0; i < 5; ++i)
+        if (ImGui::Selectable(names[i], static_cast<int>(canvas_.compare()) == i, i > 0 && !reference_ ? ImGuiSelectableFlags_Disabled : 0)) canvas_.set_compare(static_cast<Compare>(i));
+    }
+    ImGui::PopStyleVar();
+    ImGui::SameLine();
+  }
+  for (int i = 0; i < 5 && !is_narrow; ++i) {
     const bool chosen = static_cast<int>(canvas_.compare()) == i;
     ImGui::BeginDisabled(i > 0 && !reference_);
     if (chosen) ImGui::PushStyleColor(ImGuiCol_Button, ImGui::GetStyle().Colors[ImGuiCol_ButtonActive]);
@@ -452,10 +467,15 @@ void DesktopApp::draw_right(ImVec2 position, ImVec2 size) {
   faint(theme_, entry->method + " · " + entry->model);
   const Json& params = entry->job.value("params", Json::object());
   for (const char* name : {"seed", "steps", "guidance_scale", "strength", "sampler"})
-    if (params.contains(name) && !params[name].is_null()) faint(theme_, fmt::format("{}  {}", name, params[name].is_string() ? params[name].get<std::string>() : params[name].dump()));
+    if (params.contains(name) && !params[name].is_null()) {
+      const auto& all = editor_.method().parameters;
+      const auto known = std::find_if(all.begin(), all.end(), [&](const ParameterDescription& d) { return d.name == name; });
+      faint(theme_, known == all.end() ? name : known->label);
+      ImGui::SameLine(theme_.px(100));
+      ImGui::TextUnformatted((params[name].is_string() ? params[name].get<std::string>() : params[name].dump()).c_str());
+    }
   int rating = static_cast<int>(entry->rating);
-  ImGui::SetNextItemWidth(-FLT_MIN);
-  if (ImGui::SliderInt("##rating", &rating, 0, 5, rating == 0 ? "not rated" : "%d of 5", ImGuiSliderFlags_AlwaysClamp)) journal_.rate(entry->id, rating);
+  if (rating_stars("rating", rating, theme_)) journal_.rate(entry->id, rating);
   if (ImGui::Button("Use these settings", {-FLT_MIN, 0})) use_entry(entry->id);
 }
 

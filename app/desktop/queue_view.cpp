@@ -231,10 +231,10 @@ void QueueView::draw_picture(const JournalEntry& entry, ImVec2 from, float side,
     list.AddText({from.x + theme.px(8), from.y + theme.px(8)}, state_colour(entry.state, theme.palette()), state_word(entry.state));
   }
   if (entry.rating > 0) {
-    const std::string stars(static_cast<size_t>(entry.rating), '*');
-    const ImVec2 corner = {from.x + theme.px(6), to.y - theme.px(20)}, size = ImGui::CalcTextSize(stars.c_str());
-    list.AddRectFilled({corner.x - theme.px(3), corner.y - theme.px(1)}, {corner.x + size.x + theme.px(3), corner.y + theme.px(15)}, IM_COL32(0, 0, 0, 150), theme.px(3));
-    list.AddText(corner, IM_COL32(240, 190, 90, 255), stars.c_str());
+    const auto stars = static_cast<float>(entry.rating);
+    const ImVec2 corner = {from.x + theme.px(4), to.y - theme.px(20)};
+    list.AddRectFilled(corner, {corner.x + (stars * 13 + 4) * theme.px(1), corner.y + theme.px(16)}, IM_COL32(0, 0, 0, 150), theme.px(4));
+    for (float i = 0; i < stars; ++i) star(list, {corner.x + (i * 13 + 8.5f) * theme.px(1), corner.y + theme.px(8)}, theme.px(5.5), IM_COL32(240, 190, 90, 255));
   }
   if (entry.id == selected_ || hovered) list.AddRect(from, to, entry.id == selected_ ? theme.palette().accent : theme.palette().faint, theme.px(4), 0, theme.px(2));
   ImGui::PopID();
@@ -245,7 +245,7 @@ void QueueView::draw_made(const Theme& theme, const QueueCommands& commands) {
   input_text("##search", search_.words, "Search");
   mark("history search");
   ImGui::SameLine();
-  faint(theme, "click shows · double-click uses the settings · right-click for more");
+  faint(theme, fitted("click shows · double-click uses the settings · right-click for more", ImGui::GetContentRegionAvail().x));
   const float gap = theme.px(8), room = ImGui::GetContentRegionAvail().y;
   // A low panel is a strip that scrolls sideways, a high one a gallery that scrolls down.
   const bool is_strip = room < 2 * theme.px(kGallerySide) + gap;

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cctype>
 #include <utility>
 #include <vector>
 
@@ -14,7 +15,7 @@
 namespace attelier::desktop {
 namespace {
 
-constexpr std::array<const char*, 7> kMenus = {"File", "Edit", "Mask", "View", "Job", "Help", ""};
+constexpr std::array<const char*, 8> kMenus = {"File", "Edit", "Mask", "View", "Time", "Job", "Help", ""};
 
 bool is_modifier(const std::string& key) { return key == "Shift" || key == "Ctrl" || key == "Alt" || key == "Super" || key.empty(); }
 
@@ -116,7 +117,9 @@ void ShortcutSheet::draw(Actions& actions, const Theme& theme, const std::functi
         for (const Action& action : actions.all())
           if (action.menu == menu) list.push_back(&action);
         if (list.empty()) continue;
-        section(menu[0] == 0 ? "MORE" : menu, theme);
+        std::string title = menu[0] == 0 ? "MORE" : menu;
+        for (char& c : title) c = static_cast<char>(std::toupper(c));
+        section(title.c_str(), theme);
         if (!ImGui::BeginTable(menu, 2, ImGuiTableFlags_SizingStretchSame)) continue;
         const Scope table(ImGui::EndTable);
         for (const Action* action : list) {

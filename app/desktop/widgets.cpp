@@ -117,6 +117,29 @@ void tab(const std::string& label, const std::function<void()>& draw, bool front
   draw();
 }
 
+void star(ImDrawList& list, ImVec2 centre, float radius, ImU32 colour) {
+  const auto corner = [&](int i, double reach) {
+    const double angle = (static_cast<double>(i) / 5 - 0.5) * 3.14159265358979;  // i = 0 points up, each further one a tenth of a turn on
+    return ImVec2(centre.x + radius * static_cast<float>(reach * std::cos(angle)), centre.y + radius * static_cast<float>(reach * std::sin(angle)));
+  };
+  for (int i = 0; i < 10; i += 2) list.AddQuadFilled(centre, corner(i - 1, 0.42), corner(i, 1), corner(i + 1, 0.42), colour);
+}
+
+bool rating_stars(const char* id, int& rating, const Theme& theme) {
+  const float side = theme.px(24);
+  const ImVec2 corner = ImGui::GetCursorScreenPos();
+  const bool pressed = ImGui::InvisibleButton(id, {5 * side, side});
+  const bool hovered = ImGui::IsItemHovered();
+  const int pointed = std::clamp(static_cast<int>((ImGui::GetIO().MousePos.x - corner.x) / side) + 1, 1, 5);
+  if (hovered) tooltip(pointed == rating ? "Takes the rating back" : "Rates it " + std::to_string(pointed) + " of 5");
+  for (int i = 0; i < 5; ++i) {
+    const bool shines = hovered ? i < pointed : i < rating;
+    star(*ImGui::GetWindowDrawList(), {corner.x + (static_cast<float>(i) + 0.5f) * side, corner.y + side / 2}, theme.px(9), shines ? theme.palette().warn : ImGui::GetColorU32(ImGuiCol_FrameBg));
+  }
+  if (pressed) rating = pointed == rating ? 0 : pointed;
+  return pressed;
+}
+
 bool input_text(const char* id, std::string& text, const char* hint, ImGuiInputTextFlags flags) {
   return hint == nullptr ? ImGui::InputText(id, &text, flags) : ImGui::InputTextWithHint(id, hint, &text, flags);
 }

@@ -45,6 +45,10 @@ void wrapped(ImU32 colour, const std::string& text);
 void splitter(const char* id, bool vertical, ImVec2 position, ImVec2 length, float& size, float minimum, float maximum, float towards);
 /// A tab of the open tab bar; `front` brings it to the front.
 void tab(const std::string& label, const std::function<void()>& draw, bool front = false);
+/// A five-pointed star.
+void star(ImDrawList& list, ImVec2 centre, float radius, ImU32 colour);
+/// Five stars of which `rating` shine; a click on one rates, a click on the last that shines takes the rating back.
+bool rating_stars(const char* id, int& rating, const Theme& theme);
 /// A text field of std::string.
 bool input_text(const char* id, std::string& text, const char* hint = nullptr, ImGuiInputTextFlags flags = 0);
 /// `text` shortened in its middle to `width` pixels.

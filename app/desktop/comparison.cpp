@@ -24,7 +24,7 @@ void Comparison::draw(const SharedPicture& a, const SharedPicture& b, const Them
   if (known_->largest == 0) return faint(theme, "Every pixel is the same.");
   ImGui::PushFont(theme.fonts().mono);
   const auto line = [&](const char* name, const std::string& value, const char* help) {
-    faint(theme, fmt::format("{:<10}{:>10}", name, value));
+    faint(theme, fmt::format("{:<9}{:>12}", name, value));
     tooltip(help);
   };
   line("largest", fmt::format("{} / 255", known_->largest), "The largest difference of any channel of any pixel");

@@ -3,6 +3,7 @@
 #include <cstdlib>
 #include <set>
 
+#include "app/session/journal.h"
 #include "tests/desktop/desktop_fixture.h"
 
 namespace attelier {
@@ -18,6 +19,8 @@ class Views : public DesktopFixture {
       for (int dx = -60; dx < 60; dx += 4) colours.insert(pixel(image, x + dx, y + dy)[0]);
     return colours.size();
   }
+  /// The journal's jobs have all ended: what the canvas shows is no preview.
+  bool runs_nothing() const { return Journal(home_.path() / "attelier" / "journal.sqlite").queue().empty(); }
   std::string prompt_saved() const {
     const Json json = saved();
     return json.is_object() ? json["document"]["methods"]["generate"]["params"].value("prompt", "") : "";
@@ -28,14 +31,22 @@ TEST_F(Views, WipeAndDifferenceShowBothPictures) {
   const auto program = open({job("one.json", {{"steps", 1}})});
   screen_.key("ctrl+Return");
   ASSERT_TRUE(wait_for_pictures(1));
-  usleep(1'200'000);
-  const Image b = look_at_canvas();
+  Image b, a;
+  ASSERT_TRUE(wait_until(kJob, [&] {
+    b = look_at_canvas();
+    return runs_nothing() && colours_in_the_middle(b) > 40;
+  }));
   palette("compare later pictures");
   screen_.key("r");
   screen_.key("ctrl+Return");
   ASSERT_TRUE(wait_for_pictures(2));
-  usleep(1'200'000);
-  const Image a = look_at_canvas();
+  ASSERT_TRUE(wait_until(kJob, [&] {
+    a = look_at_canvas();
+    int changed = 0;
+    for (int y = kMiddleY - 200; y <= kMiddleY + 200; y += 20)
+      for (int x = kMiddleX - 200; x <= kMiddleX + 200; x += 20) changed += difference(a, b, x, y) > 8 ? 1 : 0;
+    return runs_nothing() && changed > 50;
+  }));
   screen_.key("v");
   const Image wipe = look_at_canvas();
   palette("compare difference");
@@ -62,7 +73,7 @@ TEST_F(Views, OfFiveJobsOneIsCancelledAndFourAreMadeWhileTheWindowStaysQuick) {
   usleep(800'000);  // the first job runs by now, and none is done before it
   screen_.key("ctrl+period");
   for (int i = 0; i < 40; ++i) screen_.hand({"mousemove", std::to_string(600 + 5 * i), std::to_string(300 + 2 * i)});
-  ASSERT_TRUE(wait_for_pictures(4));
+  ASSERT_TRUE(wait_until(3 * kJob, [&] { return pictures().size() >= 4; }));
   usleep(2'000'000);
   EXPECT_EQ(pictures().size(), 4u);
   EXPECT_EQ(quit(*program).code, 0);

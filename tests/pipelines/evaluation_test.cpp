@@ -7,6 +7,7 @@
 #include <set>
 
 #include "core/base/files.h"
+#include "core/models/backbones/backbone.h"
 #include "core/weights/load.h"
 #include "pipelines/evaluation/workbench.h"
 #include "pipelines/generate/generate.h"
@@ -28,6 +29,22 @@ const Judge& tiny_judge(WorldName world) {
     judge->initialise(make_generator(1));
   }
   return *judge;
+}
+
+/// A tiny classifier of characters, untrained.
+const std::filesystem::path& tiny_recognizer() {
+  static const std::filesystem::path folder = [] {
+    const nlohmann::json config = {{"architecture", "biformer"}, {"depth", {1, 1, 1, 1}}, {"embed_dim", {8, 16, 16, 32}}, {"head_dim", 8}, {"n_win", 2}, {"topks", {1, 2, -1, -2}}, {"qk_dims", {8, 16, 16, 32}},
+                                   {"mlp_ratios", {2, 2, 2, 2}}, {"num_classes", 2}, {"img_size", 64}, {"id2label", {{"0", "Mia"}, {"1", "somebody else"}}}};
+    const std::filesystem::path made = test_folder() / "recognizer";
+    std::filesystem::create_directories(made);
+    write_file_atomically(made / "config.json", config.dump());
+    const auto network = make_backbone(config);
+    network->initialise(make_generator(4));
+    write_safetensors(made / "model.safetensors", named_tensors(*network));
+    return made;
+  }();
+  return folder;
 }
 
 EvaluationRequest request(WorldName world) {
@@ -165,8 +182,21 @@ TEST(Evaluations, StopWhenAsked) {
     context.progress = [&](const Progress&) { stop.request_stop(); };
     EvaluationRequest stopped = request(evaluation->name == "controlnet" ? WorldName::kFull : WorldName::kSmall);
     stopped.controlnet = seeded_model("controlnet");
+    stopped.recognizer = tiny_recognizer();
+    stopped.character = "Mia";
+    stopped.params = evaluation->name == "lora" ? nlohmann::json{{"prompt", "a red house"}} : nlohmann::json::object();
     EXPECT_THROW(evaluation->run(stopped, context), Interrupted) << evaluation->name;
   }
+}
+
+TEST(Evaluations, ALoraIsOfSomebodyWhomTheRecognizerKnows) {
+  EvaluationRequest lora = request(WorldName::kSmall);
+  lora.recognizer = tiny_recognizer();
+  lora.params = {{"prompt", "a red house"}};
+  lora.character = "Hugo";
+  EXPECT_EQ(error_of([&] { find_evaluation("lora")->run(lora, {}); }, "knows Mia, somebody else"), ExitCode::kUsage);
+  lora.character = "somebody else";
+  EXPECT_EQ(error_of([&] { find_evaluation("lora")->run(lora, {}); }, "nobody of that name"), ExitCode::kUsage);
 }
 
 TEST(WorkbenchTest, TakesItsFilesAwayAndNamesBadParameters) {

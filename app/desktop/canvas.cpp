@@ -70,8 +70,10 @@ void Canvas::handle_pointer(const View& view, bool takes_drag) {
     centre_x_ = (x - (io.MousePos.x - 0.5 * (view.from.x + view.to.x)) / scale_) / width;
     centre_y_ = (y - (io.MousePos.y - 0.5 * (view.from.y + view.to.y)) / scale_) / height;
   }
-  const bool left = ImGui::IsMouseDragging(ImGuiMouseButton_Left, 0) && !takes_drag && !drags_wipe_;
-  if (ImGui::IsItemActive() && (left || ImGui::IsMouseDragging(ImGuiMouseButton_Middle, 0))) {
+  // In the frame of the press the movement is the one before it: a pen that is set down elsewhere, or a quick hand, drags nothing.
+  const auto drags = [](ImGuiMouseButton button) { return ImGui::IsMouseDragging(button, 0) && !ImGui::IsMouseClicked(button); };
+  const bool left = drags(ImGuiMouseButton_Left) && !takes_drag && !drags_wipe_;
+  if (ImGui::IsItemActive() && (left || drags(ImGuiMouseButton_Middle))) {
     is_fitted_ &= io.MouseDelta.x == 0 && io.MouseDelta.y == 0;
     centre_x_ -= io.MouseDelta.x / scale_ / width;
     centre_y_ -= io.MouseDelta.y / scale_ / height;

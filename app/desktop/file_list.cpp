@@ -127,7 +127,7 @@ void draw_file_list(const Method& method, const InputDescription& input, const F
     if (several && weighs != nullptr) {
       ImGui::SetNextItemWidth(right - left - (can_paint ? paint + gap : 0));
       const std::string shown = fmt::format("{:.0f} %%", 100 * weights[i] / sum);
-      if (bar_slider("##weight", weights[i], kLightest, kHeaviest, shown.c_str(), true, false, theme)) {
+      if (bar_slider("##weight", weights[i], kLightest, kHeaviest, shown.c_str(), theme, {.logarithmic = true})) {
         for (double& weight : weights) weight = std::round(weight * 100) / 100;
         const bool equal = std::all_of(weights.begin(), weights.end(), [&](double weight) { return weight == weights.front(); });
         values.change(*weighs, equal ? Json() : Json(weights));

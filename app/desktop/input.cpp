@@ -81,15 +81,19 @@ std::vector<InputEvent> InputQueue::next_frame() {
   std::vector<InputEvent> frame;
   std::set<std::pair<InputEvent::Kind, int>> touched;
   bool has_key = false;  // other than modifiers
+  bool has_motion = false;
   while (!events_.empty()) {
     const InputEvent& next = events_.front();
     const bool is_control = next.kind == InputEvent::Kind::kKey || next.kind == InputEvent::Kind::kButton;
     // A pointer that moves on after a click would take the click with it; a key that follows one would run its action before the frame has seen the click.
     if ((next.kind == InputEvent::Kind::kMotion || next.kind == InputEvent::Kind::kKey) && std::any_of(touched.begin(), touched.end(), [](const auto& one) { return one.first == InputEvent::Kind::kButton; })) break;
+    // What is dragged follows the pointer while the button is held: the last piece of the way needs a frame before the button is let go.
+    if (next.kind == InputEvent::Kind::kButton && next.action == InputEvent::Action::kRelease && has_motion) break;
     // Dear ImGui knows one state of the modifiers a frame: one that is let go right after its letter would leave a bare letter.
     const bool is_modifier = next.kind == InputEvent::Kind::kKey && (next.key == "Shift" || next.key == "Ctrl" || next.key == "Alt");
     if (is_modifier && has_key) break;
     if (is_control && !touched.insert({next.kind, next.code}).second) break;
+    has_motion |= next.kind == InputEvent::Kind::kMotion;
     has_key |= next.kind == InputEvent::Kind::kKey && !is_modifier;
     frame.push_back(std::move(events_.front()));
     events_.pop_front();

@@ -42,7 +42,7 @@ std::string key_name(int code, const char* layout_name);
 class InputQueue {
  public:
   void push(InputEvent event);
-  /// The events of one frame, in order, up to the second change of one key or button, and to the first key or motion after a button. Repeats of a key that still wait are merged into one.
+  /// The events of one frame, in order, up to the second change of one key or button, to the first key or motion after a button, and to a button that is let go after a motion. Repeats of a key that still wait are merged into one.
   std::vector<InputEvent> next_frame();
   bool empty() const { return events_.empty(); }
 

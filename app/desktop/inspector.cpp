@@ -247,7 +247,7 @@ void Inspector::draw_source(const Theme& theme) {
       }
   }
   row("Step");
-  ImGui::SliderInt("##step", &step_, -1, static_cast<int>(steps_.size()) - 1, step_ < 0 ? "all, averaged" : fmt::format("{}", steps_[static_cast<size_t>(step_)] + 1).c_str(), ImGuiSliderFlags_AlwaysClamp);
+  bar_slider("##step", step_, -1, static_cast<int>(steps_.size()) - 1, step_ < 0 ? "all, averaged" : fmt::format("{}", steps_[static_cast<size_t>(step_)] + 1).c_str(), theme);
   tooltip("Drag through the steps of the run; far left is the mean of all.");
   const int64_t heads = layer_ > 0 ? layers_[static_cast<size_t>(layer_) - 1].heads : 0;
   if (heads > 0) draw_heads(theme);
@@ -323,8 +323,8 @@ void Inspector::draw_scale(const Theme& theme) {
   }
   ImGui::PopFont();
   ImGui::SetNextItemWidth(-FLT_MIN);
-  float percent = density_ * 100;
-  if (ImGui::SliderFloat("##density", &percent, 0, 100, "map %.0f %%", ImGuiSliderFlags_AlwaysClamp)) density_ = percent / 100;
+  double percent = 100.0 * density_;
+  if (bar_slider("##density", percent, 0, 100, "map %.0f %%", theme)) density_ = static_cast<float>(percent / 100);
   ImGui::Checkbox("Smooth", &smooth_);
   tooltip("Off: every token as one cell");
   ImGui::SameLine();
@@ -377,7 +377,8 @@ void Inspector::draw_edits(const Theme& theme, const InspectorActions& actions) 
       ImGui::SameLine(0, theme.px(4));
     }
     ImGui::SetNextItemWidth(-FLT_MIN);
-    ImGui::SliderFloat("##gain", &gain_, 0, 8, gain_ == 0 ? "muted" : "x %.2f", ImGuiSliderFlags_AlwaysClamp | ImGuiSliderFlags_Logarithmic);
+    double gain = gain_;
+    if (bar_slider("##gain", gain, 0, 8, gain_ == 0 ? "muted" : "x %.2f", theme, {.logarithmic = true})) gain_ = static_cast<float>(gain);
   }
   if (ImGui::Checkbox("Marked place", &marks_) && !marks_) box_.reset();
   tooltip("Drag a rectangle on the picture. With a word: its effect is kept to this place. Without: other places look less or more at this one.");

@@ -476,13 +476,13 @@ void MaskPainter::draw_panel(const Theme& theme) {
 
 void MaskPainter::draw_controls(const Theme& theme) {
   const float width = ImGui::GetContentRegionAvail().x, label = theme.px(80), gap = ImGui::GetStyle().ItemSpacing.x;
-  const auto slider = [&](const char* name, const char* help, double shown, double lowest, double highest, const char* format, ImGuiSliderFlags flags) {
+  const auto slider = [&](const char* name, const char* help, double shown, double lowest, double highest, const char* format, BarLook look = {}) {
     ImGui::AlignTextToFramePadding();
     ImGui::TextUnformatted(name);
     tooltip(help);
     ImGui::SameLine(label);
     ImGui::SetNextItemWidth(-FLT_MIN);
-    ImGui::SliderScalar((std::string("##") + name).c_str(), ImGuiDataType_Double, &shown, &lowest, &highest, format, flags | ImGuiSliderFlags_AlwaysClamp);
+    bar_slider((std::string("##") + name).c_str(), shown, lowest, highest, format, theme, look);
     return shown;
   };
   if (has_regions()) {
@@ -496,9 +496,9 @@ void MaskPainter::draw_controls(const Theme& theme) {
   wrapped(theme.palette().faint, text_of(tool_).help);
   ImGui::PopFont();
   if (draws_strokes()) {
-    brush_.radius = slider("Size", "Radius in pixels of the picture: [ and ]", brush_.radius, 1, kLargestBrush, "%.0f px", ImGuiSliderFlags_Logarithmic);
-    brush_.hardness = slider("Hardness", "How much of the radius is covered whole: Shift+[ and Shift+]", 100 * brush_.hardness, 0, 100, "%.0f %%", 0) / 100;
-    brush_.flow = slider("Flow", "What one stroke lays down. Strokes over each other add up.", 100 * brush_.flow, 1, 100, "%.0f %%", 0) / 100;
+    brush_.radius = slider("Size", "Radius in pixels of the picture: [ and ]", brush_.radius, 1, kLargestBrush, "%.0f px", {.logarithmic = true});
+    brush_.hardness = slider("Hardness", "How much of the radius is covered whole: Shift+[ and Shift+]", 100 * brush_.hardness, 0, 100, "%.0f %%") / 100;
+    brush_.flow = slider("Flow", "What one stroke lays down. Strokes over each other add up.", 100 * brush_.flow, 1, 100, "%.0f %%") / 100;
   }
 
   section("WHOLE MASK", theme);
@@ -516,7 +516,7 @@ void MaskPainter::draw_controls(const Theme& theme) {
   ImGui::TextUnformatted("Amount");
   ImGui::SameLine(label);
   ImGui::SetNextItemWidth(-FLT_MIN);
-  ImGui::SliderInt("##amount", &amount_, 1, 256, "%d px", ImGuiSliderFlags_AlwaysClamp | ImGuiSliderFlags_Logarithmic);
+  bar_slider("##amount", amount_, 1, 256, "%.0f px", theme, {.logarithmic = true});
   if (button("Grow", 3, "Wider all around")) change("Grow mask", [this](Mask& mask) { grow(mask, amount_); });
   ImGui::SameLine();
   if (button("Shrink", 3, "Narrower all around")) change("Shrink mask", [this](Mask& mask) { grow(mask, -amount_); });

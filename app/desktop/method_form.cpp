@@ -238,7 +238,7 @@ bool MethodForm::draw_control(const ParameterDescription& d, Json& value, const 
     case kNumber: {
       double number = value.is_number() ? value.get<double>() : 0;
       const double lowest = d.minimum.value_or(-1e15), highest = d.maximum.value_or(1e15);
-      if (d.minimum && d.maximum && highest - lowest <= kSlidersUpTo) edited |= ImGui::SliderScalar("##number", ImGuiDataType_Double, &number, &lowest, &highest, "%.2f", ImGuiSliderFlags_AlwaysClamp);
+      if (d.minimum && d.maximum && highest - lowest <= kSlidersUpTo) edited |= bar_slider("##number", number, lowest, highest, "%.2f", theme);
       else edited |= ImGui::DragScalar("##number", ImGuiDataType_Double, &number, 0.05f, &lowest, &highest, "%.2f", ImGuiSliderFlags_AlwaysClamp);
       if (edited && !value.is_null()) value = number;
       break;

@@ -112,7 +112,7 @@ void draw_strength_table(const Method& method, const FormValues& values, const T
       ImGui::SetNextItemWidth(width);
       ImGui::PushID(static_cast<int>(c));
       const bool is_faint = group != nullptr && !own;
-      if (bar_slider("##number", number, column.lowest, column.highest, lowest == highest ? "%.2f" : "differ", false, is_faint, theme)) {
+      if (bar_slider("##number", number, column.lowest, column.highest, lowest == highest ? "%.2f" : "differ", theme, {.quiet = is_faint})) {
         number = std::round(number * 100) / 100;
         if (group == nullptr) {
           if (own) values.change_together({{column.all, number}, {column.blocks, nullptr}});

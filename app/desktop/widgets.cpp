@@ -4,7 +4,10 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstdlib>
+#include <cstring>
 #include <iterator>
+#include <utility>
 
 namespace attelier::desktop {
 
@@ -46,24 +49,33 @@ bool primary_button(const char* label, ImVec2 size, const Theme& theme) {
   return pressed;
 }
 
-bool bar_slider(const char* id, double& number, double lowest, double highest, const char* format, bool logarithmic, bool quiet, const Theme& theme) {
+bool bar_slider(const char* id, double& number, double lowest, double highest, const char* format, const Theme& theme, BarLook look) {
   const ImVec2 from = ImGui::GetCursorScreenPos(), to = {from.x + ImGui::CalcItemWidth(), from.y + ImGui::GetFrameHeight()};
-  const double inside = std::clamp(number, lowest, highest);
-  const double share = logarithmic ? std::log(inside / lowest) / std::log(highest / lowest) : (inside - lowest) / (highest - lowest);
-  const float end = from.x + (to.x - from.x) * static_cast<float>(share), rounding = ImGui::GetStyle().FrameRounding;
+  // ImGui's logarithmic sliders that reach zero begin at the last digit shown.
+  const char* const point = std::strchr(format, '.');
+  const double start = lowest > 0 ? lowest : std::pow(0.1, point != nullptr ? std::atoi(point + 1) : 3);
+  const double share = look.logarithmic ? std::log(std::max(number, start) / start) / std::log(highest / start) : (number - lowest) / (highest - lowest);
+  const float end = from.x + (to.x - from.x) * static_cast<float>(std::clamp(share, 0.0, 1.0)), rounding = ImGui::GetStyle().FrameRounding;
   const auto faded = [](ImU32 colour, unsigned alpha) { return (colour & ~IM_COL32_A_MASK) | (alpha << IM_COL32_A_SHIFT); };
   ImDrawList& list = *ImGui::GetWindowDrawList();
   list.AddRectFilled(from, to, ImGui::GetColorU32(ImGui::IsMouseHoveringRect(from, to) ? ImGuiCol_FrameBgHovered : ImGuiCol_FrameBg), rounding);
   list.PushClipRect(from, {end, to.y}, true);
-  list.AddRectFilled(from, to, faded(theme.palette().accent, quiet ? 0x30 : 0x70), rounding);
+  list.AddRectFilled(from, to, faded(theme.palette().accent, look.quiet ? 0x30 : 0x70), rounding);
   list.PopClipRect();
-  list.AddLine({end, from.y + theme.px(2)}, {end, to.y - theme.px(2)}, faded(theme.palette().accent, quiet ? 0x80 : 0xFF), theme.px(2));
+  list.AddLine({end, from.y + theme.px(2)}, {end, to.y - theme.px(2)}, faded(theme.palette().accent, look.quiet ? 0x80 : 0xFF), theme.px(2));
   constexpr ImGuiCol kDrawn[] = {ImGuiCol_FrameBg, ImGuiCol_FrameBgHovered, ImGuiCol_FrameBgActive, ImGuiCol_SliderGrab, ImGuiCol_SliderGrabActive};
   for (const ImGuiCol colour : kDrawn) ImGui::PushStyleColor(colour, IM_COL32(0, 0, 0, 0));
-  if (quiet) ImGui::PushStyleColor(ImGuiCol_Text, theme.palette().faint);
-  const bool changed = ImGui::SliderScalar(id, ImGuiDataType_Double, &number, &lowest, &highest, format, (logarithmic ? ImGuiSliderFlags_Logarithmic : 0) | ImGuiSliderFlags_NoRoundToFormat);
-  ImGui::PopStyleColor(static_cast<int>(std::size(kDrawn)) + (quiet ? 1 : 0));
+  if (look.quiet) ImGui::PushStyleColor(ImGuiCol_Text, theme.palette().faint);
+  const bool changed = ImGui::SliderScalar(id, ImGuiDataType_Double, &number, &lowest, &highest, format, (look.logarithmic ? ImGuiSliderFlags_Logarithmic : 0) | ImGuiSliderFlags_AlwaysClamp);
+  ImGui::PopStyleColor(static_cast<int>(std::size(kDrawn)) + (look.quiet ? 1 : 0));
   return changed;
+}
+
+bool bar_slider(const char* id, int& number, int lowest, int highest, const char* format, const Theme& theme, BarLook look) {
+  double exact = number;
+  if (!bar_slider(id, exact, lowest, highest, format, theme, look)) return false;
+  const int before = std::exchange(number, static_cast<int>(std::lround(exact)));
+  return number != before;
 }
 
 bool sign_button(const char* id, Sign sign, float side, const Theme& theme) {
@@ -107,7 +119,7 @@ void splitter(const char* id, bool vertical, ImVec2 position, ImVec2 length, flo
     ImGui::SetMouseCursor(vertical ? ImGuiMouseCursor_ResizeEW : ImGuiMouseCursor_ResizeNS);
     ImGui::GetWindowDrawList()->AddRectFilled(position, {position.x + length.x, position.y + length.y}, ImGui::GetColorU32(ImGuiCol_SeparatorHovered));
   }
-  if (ImGui::IsItemActive()) size += towards * (vertical ? ImGui::GetIO().MouseDelta.x : ImGui::GetIO().MouseDelta.y);
+  if (ImGui::IsItemActive() && !ImGui::IsItemActivated()) size += towards * (vertical ? ImGui::GetIO().MouseDelta.x : ImGui::GetIO().MouseDelta.y);
   size = std::clamp(size, minimum, std::max(minimum, maximum));
 }
 

@@ -32,8 +32,13 @@ void section(const char* label, const Theme& theme);
 void tooltip(const std::string& text);
 /// A button that stands out: the one thing to do next.
 bool primary_button(const char* label, ImVec2 size, const Theme& theme);
-/// A slider that is filled up to its number, readable however narrow; `quiet` where the number is not its own. Widths and ids as ImGui's sliders.
-bool bar_slider(const char* id, double& number, double lowest, double highest, const char* format, bool logarithmic, bool quiet, const Theme& theme);
+struct BarLook {
+  bool logarithmic = false;
+  bool quiet = false;  // the number comes from elsewhere until it is moved
+};
+/// A slider that is filled up to its number, so that the text stays readable. Widths, ids and formats as ImGui's sliders; The number is rounded to what the format shows and stays within its ends.
+bool bar_slider(const char* id, double& number, double lowest, double highest, const char* format, const Theme& theme, BarLook look = {});
+bool bar_slider(const char* id, int& number, int lowest, int highest, const char* format, const Theme& theme, BarLook look = {});  // formats of a double, as "%.0f px"
 /// A small square button with a sign drawn on it.
 enum class Sign { kUp, kDown, kCross };
 bool sign_button(const char* id, Sign sign, float side, const Theme& theme);

@@ -159,6 +159,11 @@ class DesktopFixture : public testing::Test {
     home_.write(name, Json{{"job", 1}, {"method", "generate"}, {"inputs", inputs}, {"params", all}}.dump());
     return (home_.path() / name).string();
   }
+  /// A job file of the method style, ready to be opened.
+  std::string style_job(const Json& inputs, int steps = 8) const {
+    home_.write("style.json", Json{{"job", 1}, {"method", "style"}, {"inputs", inputs}, {"params", {{"steps", steps}}}}.dump());
+    return (home_.path() / "style.json").string();
+  }
   static std::string example(const std::string& name) { return std::string(ATTELIER_SOURCE_DIR) + "/assets/examples/" + name; }
 
   TemporaryFolder home_;

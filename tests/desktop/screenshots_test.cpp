@@ -2,6 +2,7 @@
 #include <cstdlib>
 #include <set>
 
+#include "core/media/video_file.h"
 #include "tests/desktop/desktop_fixture.h"
 
 namespace attelier {
@@ -36,6 +37,17 @@ class Screenshots : public DesktopFixture {
     screen_.key(chord);
     ASSERT_TRUE(wait_for_pictures(before + 1));
     usleep(600'000);
+  }
+  /// A dog on a walk, drawn by the program itself.
+  std::string walk() const {
+    const fs::path folder = home_.path() / "walk", video = home_.path() / "walk.mp4";
+    fs::create_directories(folder);
+    const ProgramResult drawn = Program(home_.path(), {"scenes", "--output", "video", "--count", "1", "--frames", "24", "--fps", "8", "--size", "320", "--place", "meadow", "--things", "dog", "--no-truth", "--out", folder.string()}).finish();
+    EXPECT_EQ(drawn.code, 0) << drawn.errors;
+    VideoWriter writer(video, 320, 320, 8);
+    for (const fs::path& frame : pngs_in(folder, "scene")) writer.write(load_image(frame));
+    writer.finish();
+    return video.string();
   }
   /// Steps of a job: enough for pictures that are worth showing, few where only the test looks.
   static int steps() { return std::getenv("ATTELIER_SCREENSHOTS") != nullptr ? 30 : 3; }
@@ -101,7 +113,7 @@ TEST_F(Screenshots, EveryViewHasSomethingToShow) {
   EXPECT_EQ(quit(*program).code, 0);
 }
 
-TEST_F(Screenshots, AMaskAndAStyle) {
+TEST_F(Screenshots, AMask) {
   const auto program = open({job("mask.json", {{"prompt", "a dog"}, {"steps", steps()}}, {{"image", example("chelsea.png")}})});
   ASSERT_TRUE(wait_until(kStart, [&] { return saved().dump().find("chelsea.png") != std::string::npos; }));
   screen_.key("b");
@@ -111,14 +123,43 @@ TEST_F(Screenshots, AMaskAndAStyle) {
   const Image mask = shoot("mask");
   EXPECT_GT(colours(mask, 1110, 40, kWidth, 600), 30u) << "the tools";
   EXPECT_GT(canvas_colours(mask), 200u);
+}
+
+TEST_F(Screenshots, APhotographInTwoStyles) {
+  const auto program = open({style_job({{"content", example("chelsea.png")}, {"style", {example("coffee.png"), example("rocket.png")}}}, std::getenv("ATTELIER_SCREENSHOTS") != nullptr ? 50 : 3)});
+  press("style 1 paint");
+  for (int i = 0; i < 6; ++i) screen_.key("bracketright");
+  const Image bare = look_at_canvas();
+  for (int x = kMiddleX - 260; x < kMiddleX - 20; x += 60) screen_.drag(x, 60, x + 40, 650);
+  const Image regions = shoot("regions");
+  EXPECT_GT(canvas_colours(regions), 200u);
+  EXPECT_GT(difference(bare, regions, kMiddleX - 150, kMiddleY), 8) << "the region over the photograph";
+  EXPECT_GT(colours(regions, 1110, 40, kWidth, 600), 30u) << "regions and tools";
   screen_.key("Escape");
-  palette("method style");
-  choose_file("content", example("chelsea.png"));
-  choose_file("style", example("hubble.png"));
-  place("style 1");
-  if (std::getenv("ATTELIER_SCREENSHOTS") == nullptr) return;  // styling takes half a minute; tests of its own do it
-  make();
-  EXPECT_GT(canvas_colours(shoot("style")), 200u);
+  make("ctrl+k");
+  const auto [left, top, right, bottom] = place("looks into 1");
+  screen_.click(kMiddleX - 100, kMiddleY - 100);
+  usleep(2'000'000);
+  const Image looks = shoot("style_inspect");
+  EXPECT_GT(canvas_colours(looks), 200u);
+  EXPECT_GT(colours(looks, left, bottom + 40, right, bottom + 200), 100u) << "the map over the style";
+  screen_.key("ctrl+1");
+  usleep(400'000);
+  const Image style = shoot("style");
+  EXPECT_GT(canvas_colours(style), 200u);
+  EXPECT_GT(colours(style, 0, 180, 360, 620), 100u) << "the styles and their strength";
+}
+
+TEST_F(Screenshots, AVideoInTheTimeline) {
+  const auto program = open({walk()});
+  usleep(1'500'000);
+  const Image first = shoot("timeline");
+  EXPECT_GT(canvas_colours(first), 200u);
+  EXPECT_GT(colours(first, 400, 770, 1380, 840), 200u) << "the strip of small frames";
+  EXPECT_GT(colours(first, 400, 730, 1380, 750), 8u) << "buttons and the frame's number";
+  screen_.key("End");
+  usleep(500'000);
+  EXPECT_NE(look_at_canvas().pixels, first.pixels);
 }
 
 TEST_F(Screenshots, AtTwiceTheSize) {

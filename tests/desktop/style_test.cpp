@@ -10,10 +10,6 @@ class StyleDesktop : public DesktopFixture {
  protected:
   StyleDesktop() { home_.write("attelier/config.json", R"({"params": {"style": {"steps": 8}}})"); }
 
-  std::string style_job(const Json& inputs, int steps = 8) const {
-    home_.write("style.json", Json{{"job", 1}, {"method", "style"}, {"inputs", inputs}, {"params", {{"steps", steps}}}}.dump());
-    return (home_.path() / "style.json").string();
-  }
   /// A picture of one colour, with grain.
   std::string paint_of(const std::string& name, std::array<int, 3> colour) const {
     Image image{256, 256, 3, std::vector<uint8_t>(256 * 256 * 3)};

@@ -27,6 +27,25 @@ class Views : public DesktopFixture {
   }
 };
 
+TEST_F(Views, AQuickClickDragsNothingAndADragMovesThePicture) {
+  const auto program = open({"--slow-frames", "100", example("chelsea.png")});
+  const Image before = look_at_canvas();
+  const auto is_moved_by = [&](const Image& now, int dx, int dy) {
+    for (int y = kMiddleY; y < kMiddleY + 100; y += 10)
+      for (int x = kMiddleX; x < kMiddleX + 100; x += 10)
+        if (pixel(now, x + dx, y + dy) != pixel(before, x, y)) return false;
+    return true;
+  };
+  screen_.click(kMiddleX - 100, kMiddleY - 100);  // from the lower edge, where the pointer was: the way there and the press are one frame
+  EXPECT_TRUE(is_moved_by(look_at_canvas(), 0, 0));
+  screen_.drag(kMiddleX, kMiddleY, kMiddleX - 60, kMiddleY - 40);
+  const Image moved = look_at_canvas();
+  bool found = false;  // pixels of the picture stand on whole ones of the screen
+  for (int dy = -41; dy <= -39; ++dy)
+    for (int dx = -61; dx <= -59; ++dx) found |= is_moved_by(moved, dx, dy);
+  EXPECT_TRUE(found);
+}
+
 TEST_F(Views, WipeAndDifferenceShowBothPictures) {
   const auto program = open({job("one.json", {{"steps", 1}})});
   screen_.key("ctrl+Return");

@@ -24,6 +24,7 @@ struct InputDescription {
   std::string name, help;
   bool required = false;
   bool several = false;  // a list of files
+  size_t most = 0;       // of a list; 0 = any number
   std::string weights = {};       // the parameter that holds one number for each file of the list
   std::string painted_over = {};  // a mask that faces let people paint over the picture of this other input
   std::string one_per = {};       // a list with one file for each of this other input's

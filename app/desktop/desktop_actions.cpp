@@ -3,7 +3,6 @@
 
 #include <algorithm>
 #include <cstdlib>
-#include <random>
 
 #include "app/desktop/desktop_app.h"
 #include "app/session/queued_job.h"
@@ -12,7 +11,6 @@
 #include "core/media/video_file.h"
 #include "core/text/byte_pairs.h"
 #include "core/weights/model_files.h"
-#include "pipelines/style/style.h"
 
 namespace attelier::desktop {
 namespace {
@@ -83,11 +81,16 @@ void DesktopApp::add_actions() {
   });
   add("edit.new_seed", "New seed", "Edit", "R", [this] {
     for (const ParameterDescription& d : editor_.method().parameters)
-      if (d.name == "seed") editor_.change(d, static_cast<int64_t>(std::random_device{}() >> 1));
+      if (d.name == "seed") editor_.change(d, new_seed());
   });
   add("job.run", "Run", "Job", "Ctrl+Enter", [this] { run_job(false); }, [] { return true; }, true);
   add("job.run_next", "Run as next", "Job", "Ctrl+Shift+Enter", [this] { run_job(true); }, [] { return true; }, true);
   add("job.stop", "Stop the running job", "Job", "Ctrl+.", [this] { stop_job(); }, runs, true);
+  add("job.stop_after", "Stop after this picture", "Job", "", [this] { stop_job(StopVerb::kAfterPicture); }, runs, true);
+  add("job.follow", "Watch the running job", "Job", "", [this] {
+    follows_ = true;
+    timeline_.leave();
+  }, [this] { return queue_.report().id != 0 && !shows_preview(); });
   add("job.pause", "Pause or resume the queue", "Job", "", [this] { queue_.pause(!queue_.is_paused()); });
   add("job.inspect", "Run and look into attention", "Job", "Ctrl+K", [this] {
     set_layout(Layout::kInspect);
@@ -179,8 +182,10 @@ void DesktopApp::run_job(bool first, bool watched) {
   }
   try {
     const auto watch = watched ? std::make_shared<AttentionWatch>() : nullptr;
-    followed_ = queue_.add(*job, first, watch);
-    if (watch) inspector_.watch(followed_, watch);
+    const int64_t id = queue_.add(*job, first, watch);
+    unfinished_.push_back(id);
+    follows_ = true;
+    if (watch) inspector_.watch(id, watch);
     painter_.leave();
     timeline_.leave();
   } catch (const Error& error) {
@@ -191,7 +196,7 @@ void DesktopApp::run_job(bool first, bool watched) {
 bool DesktopApp::shows_attention() const {
   if (timeline_.is_shown()) return false;
   if (layout_ != Layout::kInspect || inspector_.job() == 0) return false;
-  return preview_ ? followed_ == inspector_.job() : queue_view_.selected() == inspector_.job();
+  return shows_preview() ? previewed_ == inspector_.job() : queue_view_.selected() == inspector_.job();
 }
 
 InspectorActions DesktopApp::inspector_actions() {
@@ -227,26 +232,51 @@ InspectorActions DesktopApp::inspector_actions() {
           .tell = [this](const std::string& text) { toasts_.info(text); }};
 }
 
-void DesktopApp::stop_job() {
-  if (const int64_t id = queue_.report().id; id != 0) queue_.cancel(id);
+void DesktopApp::stop_job(StopVerb verb) {
+  if (const int64_t id = queue_.report().id; id != 0) queue_.cancel(id, verb);
 }
 
 void DesktopApp::take_previews() {
   if (auto preview = queue_.take_preview()) {
-    followed_ = preview->id;
+    previewed_ = preview->id;
     // A preview is as small as the latent; it is shown as large as the result will be, so that the view stays where it is.
     preview_ = make_picture(resize_lanczos(preview->image, preview->image.width * kPixelsPerLatent, preview->image.height * kPixelsPerLatent), fmt::format("preview, step {}", preview->step + 1));
     timeline_.add_preview(preview->id, preview->step, std::move(preview->image), kPixelsPerLatent);
-    if (followed_ == inspector_.job()) inspector_.refresh();
+    if (previewed_ == inspector_.job()) inspector_.refresh();
   }
-  if (followed_ == 0) return;
-  const JournalEntry entry = journal_.entry(followed_);
-  if (entry.state == JobState::kQueued || entry.state == JobState::kRunning) return;
-  if (followed_ == inspector_.job()) inspector_.refresh();
-  followed_ = 0;
-  preview_.reset();
-  if (entry.state == JobState::kDone && !entry.files.empty()) show_entry(entry.id);
-  if (entry.state == JobState::kFailed) toasts_.error(fmt::format("{} failed.", entry.title.empty() ? entry.method : entry.title), entry.error);
+  if (const int64_t running = queue_.report().id; running != 0 && std::find(unfinished_.begin(), unfinished_.end(), running) == unfinished_.end()) unfinished_.push_back(running);
+  if (unfinished_.empty()) return;
+  const int64_t version = journal_.version();
+  if (std::exchange(seen_version_, version) == version) return;
+  for (size_t i = 0; i < unfinished_.size();) {
+    JournalEntry entry;
+    entry.id = unfinished_[i];
+    entry.state = JobState::kDone;
+    try {
+      entry = journal_.entry(unfinished_[i]);
+    } catch (const Error&) {  // it was forgotten
+    }
+    if (entry.state == JobState::kQueued || entry.state == JobState::kRunning) {
+      ++i;
+      continue;
+    }
+    unfinished_.erase(unfinished_.begin() + static_cast<std::ptrdiff_t>(i));
+    end_of_job(entry);
+  }
+}
+
+void DesktopApp::end_of_job(const JournalEntry& entry) {
+  if (entry.id == inspector_.job()) inspector_.job_ended();
+  if (entry.id == previewed_) {
+    previewed_ = 0;
+    preview_.reset();
+  }
+  const std::string title = entry.title.empty() ? entry.method : entry.title;
+  if (entry.state == JobState::kDone && !entry.files.empty()) {
+    if (follows_) show_entry(entry.id);
+    else toasts_.info(fmt::format("Finished: {}", title));
+  }
+  if (entry.state == JobState::kFailed) toasts_.error(fmt::format("{} failed.", title), entry.error);
   if (entry.state == JobState::kCancelled) toasts_.info("Stopped.");
 }
 
@@ -317,6 +347,8 @@ void DesktopApp::open_file(const fs::path& file) {
   if (is_video_name(file)) return open_video(file);
   if (!is_picture(file)) return toasts_.error(fmt::format("{} is no kind of file that is known here; pictures, videos, jobs (.json, or pictures that carry one) and checkpoints are.", file.filename().string()));
   painter_.leave();
+  look_elsewhere();
+  queue_view_.select(0);
   awaited_ = opened_ = file;
   remember_file(file);
 }
@@ -344,6 +376,7 @@ void DesktopApp::open_video(const fs::path& file) {
   try {
     timeline_.open(file);
     painter_.leave();
+    queue_view_.select(0);
     shows_bottom_ = true;
   } catch (const Error& error) {
     toasts_.error(fmt::format("{} cannot be shown.", file.filename().string()), error.what());
@@ -352,7 +385,7 @@ void DesktopApp::open_video(const fs::path& file) {
 
 void DesktopApp::drop(const std::vector<fs::path>& files, double x, double y) {
   // Onto the form: an input. Anywhere else: opened.
-  const bool on_form = shows_left_ && x < left_width_ * theme_.px(1);
+  const bool on_form = shows_left_ && x < std::min(left_width_ * theme_.px(1), 0.4f * ImGui::GetIO().DisplaySize.x);
   for (const fs::path& file : files) {
     if (!on_form || !is_picture(file) || editor_.method().inputs.empty()) {
       open_file(file);
@@ -366,11 +399,12 @@ void DesktopApp::drop(const std::vector<fs::path>& files, double x, double y) {
     if (found == inputs.end()) found = of([&](const InputDescription& input) { return input.one_per.empty() && editor_.input(input.name).empty(); });
     add_input(found == inputs.end() ? inputs.front() : *found, fs::absolute(file));
   }
+  if (!on_form && std::count_if(files.begin(), files.end(), is_picture) > 1) toasts_.info("The last picture is shown. File, Open recent has the others.");
 }
 
 void DesktopApp::add_input(const InputDescription& input, const fs::path& file) {
   std::vector<fs::path> all = input.several ? editor_.input(input.name) : std::vector<fs::path>();
-  if (all.size() >= kMostStyles) return toasts_.info(fmt::format("At most {} pictures are mixed; take one away first.", kMostStyles));
+  if (input.most > 0 && all.size() >= input.most) return toasts_.info(fmt::format("{} takes {} pictures at most; take one away first.", input.name, input.most));
   all.push_back(file);
   editor_.change_input(input.name, all);
   toasts_.info(fmt::format("{} is {} {} now.", file.filename().string(), all.size() > 1 ? "another" : "the", input.name));

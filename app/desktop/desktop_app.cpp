@@ -51,8 +51,8 @@ DesktopApp::DesktopApp(const DesktopOptions& options)
   write_landmarks_to(options.landmarks);
   load_settings();
   add_actions();
-  for (const std::string& trouble : {journal_.warning(), editor_.trouble()})
-    if (!trouble.empty()) toasts_.error(trouble);
+  if (!journal_.warning().empty()) toasts_.error(journal_.warning());
+  tell_trouble();
   // Counting tokens wants CLIP's vocabulary, half a second's work that nobody waits for.
   tokenizer_thread_ = std::jthread([this] {
     try {
@@ -78,6 +78,15 @@ DesktopApp::~DesktopApp() {
   }
 }
 
+void DesktopApp::tell_trouble() {
+  const std::array<std::string, 2> troubles = {editor_.trouble(), queue_.trouble()};
+  const std::array<const char*, 2> what = {"The form cannot be saved; it is tried again.", "The queue cannot be saved, and rests."};
+  for (size_t i = 0; i < troubles.size(); ++i) {
+    if (!troubles[i].empty() && !told_troubles_[i]) toasts_.error(what[i], troubles[i]);
+    told_troubles_[i] = !troubles[i].empty();
+  }
+}
+
 double DesktopApp::now() const { return seconds_since(start_); }
 
 double DesktopApp::wait_seconds() const {
@@ -95,6 +104,7 @@ void DesktopApp::run() {
     const double seconds = first ? 0 : wait_seconds();
     const bool something = window_.wait(seconds);
     editor_.autosave_if_due();  // also of a window that draws nothing
+    tell_trouble();
     if (options_.is_stopped && options_.is_stopped()) break;
     const bool due = frames_until_screenshot >= 0 || timeline_.seconds_to_next(now()) < kIdle || toasts_.next_change(now()) <= 0 || ImGui::GetIO().WantTextInput;
     if (!something && !first && seconds >= kIdle && !due) continue;  // an idle window draws nothing
@@ -112,6 +122,8 @@ void DesktopApp::run() {
       window_.frame([this](const InputEvent& event) { return take_event(event); }, [this] { frame(); });
       failed_frames_ = 0;
       write_landmarks();
+    } catch (const GraphicsLost&) {
+      throw;
     } catch (const std::exception& error) {
       toasts_.error("This view could not be drawn.", error.what());
       if (++failed_frames_ > kMostFailedFrames) throw;
@@ -485,7 +497,7 @@ void DesktopApp::draw_bottom(ImVec2 position, ImVec2 size) {
   ImGui::SetCursorPos(ImGui::GetStyle().WindowPadding);
   if (!ImGui::BeginTabBar("bottom", ImGuiTabBarFlags_NoTooltip)) return;
   const Scope bar(ImGui::EndTabBar);
-  queue_view_.draw(theme_, {.show = [this](int64_t id) { painter_.leave(), show_entry(id); },
+  queue_view_.draw(theme_, {.show = [this](int64_t id) { painter_.leave(), look_elsewhere(), show_entry(id); },
                             .use = [this](int64_t id) { use_entry(id); },
                             .compare = [this](int64_t id) { compare_entry(id); },
                             .use_as = [this](int64_t id, const Method& method, const InputDescription& input) { use_entry_as(id, method, input); },
@@ -505,6 +517,11 @@ void DesktopApp::draw_status(ImVec2 position, ImVec2 size) {
       ImGui::ProgressBar(report.total > 0 ? static_cast<float>(report.done) / static_cast<float>(report.total) : 0, {theme_.px(160), theme_.px(14)}, "");
       ImGui::SameLine();
       ImGui::TextUnformatted(queue_view_.progress_line().c_str());
+      if (!follows_) {
+        ImGui::SameLine(0, theme_.px(12));
+        if (ImGui::SmallButton("Watch")) follows_ = true, timeline_.leave();
+        tooltip("Shows the running job again");
+      }
     } else if (const std::string problem = editor_.first_problem(); !problem.empty()) {
       coloured(theme_.palette().warn, fitted(problem, size.x - theme_.px(360)));
     } else {

@@ -1,6 +1,7 @@
 // What the parts of the window share, and the frame that puts them together.
 #pragma once
 
+#include <array>
 #include <chrono>
 #include <future>
 #include <memory>
@@ -64,8 +65,12 @@ class DesktopApp {
   void run_job(bool first, bool watched = false);
   InspectorActions inspector_actions();
   bool shows_attention() const;  // of the picture on the canvas
-  bool shows_preview() const { return preview_ && !timeline_.is_shown(); }
-  void stop_job();
+  bool shows_preview() const { return preview_ && follows_ && !timeline_.is_shown(); }
+  void stop_job(StopVerb verb = StopVerb::kNow);
+  /// What a person wants to see now; the running job no longer pushes it aside.
+  void look_elsewhere() { follows_ = queue_.is_idle(); }
+  void end_of_job(const JournalEntry& entry);
+  void tell_trouble();
   void show_entry(int64_t id);
   void compare_entry(int64_t id);
   void use_entry(int64_t id);
@@ -125,7 +130,10 @@ class DesktopApp {
   std::filesystem::path awaited_, awaited_reference_;  // files whose pictures come to the canvas when they are read
   std::vector<std::filesystem::path> recent_;          // files that were opened, the newest first
   std::filesystem::path opened_;                       // awaited, and if it carries a job, the form takes it
-  int64_t followed_ = 0;                               // the job whose preview and result the canvas shows
+  std::vector<int64_t> unfinished_;                    // jobs whose end a person is told of
+  int64_t previewed_ = 0, seen_version_ = -1;          // the job of preview_; of the journal
+  bool follows_ = true;                                // previews and results come to the canvas: until a person looks at something else while jobs run
+  std::array<bool, 2> told_troubles_{};
   struct Export {
     SharedPicture picture;
     std::filesystem::path file;

@@ -1,6 +1,7 @@
 #include "app/desktop/editor.h"
 
 #include <cstdlib>
+#include <random>
 
 #include "app/session/autosave.h"
 #include "app/session/document.h"
@@ -19,6 +20,11 @@ std::filesystem::path default_pictures_folder() {
 }
 
 }  // namespace
+
+int64_t new_seed() {
+  static std::mt19937_64 source(std::random_device{}());
+  return static_cast<int64_t>(source() >> 32);
+}
 
 struct Editor::State {
   Document document;
@@ -190,7 +196,7 @@ void Editor::autosave_if_due() {
   State& s = *state_;
   if (!s.autosave) return;
   s.autosave->tick();
-  if (!s.autosave->trouble().empty()) s.trouble = s.autosave->trouble();
+  s.trouble = s.autosave->trouble();
 }
 
 }  // namespace attelier::desktop

@@ -16,6 +16,9 @@ class Mask;
 
 namespace attelier::desktop {
 
+/// A seed by chance, short enough to be read out.
+int64_t new_seed();
+
 class Editor {
  public:
   Editor();

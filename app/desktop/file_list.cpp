@@ -10,7 +10,6 @@
 #include "app/desktop/landmarks.h"
 #include "app/desktop/mask_painter.h"
 #include "app/desktop/widgets.h"
-#include "pipelines/style/style.h"
 
 namespace attelier::desktop {
 namespace {
@@ -153,7 +152,7 @@ void draw_file_list(const Method& method, const InputDescription& input, const F
   }
 
   // Where the next one comes in.
-  if (files.size() < kMostStyles) {
+  if (input.most == 0 || files.size() < input.most) {
     if (draw_file_square("browse", {}, files.empty() ? side : theme.px(28), values, theme)) values.browse(input.name, true);
     mark(input.name);
     tooltip(input.help + ". Click to choose a file, or drop one here.");

@@ -60,6 +60,11 @@ void Inspector::watch(int64_t job, std::shared_ptr<AttentionWatch> watch) {
   refresh();
 }
 
+void Inspector::job_ended() {
+  refresh();
+  if (watch_ && captured_steps(*watch_).empty()) watch(0, nullptr);
+}
+
 MapRequest Inspector::request() const {
   MapRequest request;
   request.kind = kind_;

@@ -40,6 +40,8 @@ class Inspector {
   int64_t job() const { return job_; }
   /// Something new was captured, or the job ended.
   void refresh() { asked_.reset(); }
+  /// It will capture no more: without any step there is nothing to look at.
+  void job_ended();
   bool is_busy() const { return worker_.is_busy(); }
 
   void draw_panel(const Theme& theme, const InspectorActions& actions, const Image* picture);

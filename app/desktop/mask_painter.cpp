@@ -221,7 +221,7 @@ void MaskPainter::end(MaskPoint point) {
     stroke_->to(point);
     stroke_->finish();
     last_end_ = point;
-    editor_.paint(what + " stroke", painted_input()->name, index_, stroke_->mask());
+    if (stroke_->mask().different_tiles(mask()) > 0) editor_.paint(what + " stroke", painted_input()->name, index_, stroke_->mask());
     stroke_.reset();
     return;
   }

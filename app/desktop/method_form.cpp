@@ -7,8 +7,8 @@
 
 #include <algorithm>
 #include <cinttypes>
-#include <random>
 
+#include "app/desktop/editor.h"
 #include "app/desktop/file_list.h"
 #include "app/desktop/landmarks.h"
 #include "app/desktop/strength_table.h"
@@ -31,11 +31,6 @@ std::string plain_text(const Json& value) {
 }
 
 bool is_prompt(const ParameterDescription& d) { return d.type == kText && d.name.find("prompt") != std::string::npos; }
-
-int64_t random_seed() {
-  static std::mt19937_64 source(std::random_device{}());
-  return static_cast<int64_t>(source() >> 32);
-}
 
 }  // namespace
 
@@ -227,7 +222,7 @@ bool MethodForm::draw_control(const ParameterDescription& d, Json& value, const 
       if (is_seed) {
         ImGui::SameLine(0, ImGui::GetStyle().ItemInnerSpacing.x);
         if (ImGui::Button("New")) {
-          number = random_seed();
+          number = new_seed();
           edited = true;
         }
         tooltip("A new seed (R)");

@@ -8,6 +8,7 @@
 #include <ctime>
 #include <limits>
 
+#include "app/desktop/editor.h"
 #include "app/desktop/landmarks.h"
 #include "app/desktop/widgets.h"
 
@@ -112,16 +113,13 @@ void QueueView::menu(const JournalEntry& entry, const Theme&, const QueueCommand
     const Scope open(ImGui::EndMenu);
     for (const Method* method : methods())
       for (const InputDescription& input : method->inputs)
-        if (ImGui::MenuItem(fmt::format("{} of {}", input.name, method->name).c_str())) commands.use_as(entry.id, *method, input);
+        if (input.one_per.empty() && ImGui::MenuItem(fmt::format("{} of {}", input.name, method->name).c_str())) commands.use_as(entry.id, *method, input);
   }
   if (!entry.files.empty() && ImGui::MenuItem("Keep in the style library")) commands.keep(entry.id);
   ImGui::Separator();
   if (ImGui::MenuItem("Make again")) guarded(commands, [&] { queue_.duplicate(entry.id); });
   if (ImGui::MenuItem("Make again with another seed"))
-    guarded(commands, [&] {
-      const Json params = journal_.entry(entry.id).job.value("params", Json::object());
-      queue_.duplicate(entry.id, params.contains("seed") && params["seed"].is_number() ? params["seed"].get<int64_t>() + 1 : 1);
-    });
+    guarded(commands, [&] { queue_.duplicate(entry.id, new_seed()); });
   if (!waits && !runs && entry.state != JobState::kDone && ImGui::MenuItem("Try again")) guarded(commands, [&] { journal_.requeue(entry.id); });
   if ((waits || runs || entry.state == JobState::kInterrupted) && ImGui::MenuItem(runs ? "Stop" : "Take out of the queue")) guarded(commands, [&] { queue_.cancel(entry.id); });
   if (waits && ImGui::MenuItem("Run next"))

@@ -70,6 +70,11 @@ void Timeline::show(int64_t index) {
 
 SharedPicture Timeline::picture(double now) {
   now_ = now;
+  if (saving_ && saving_->is_over) {
+    if (!saving_->failed.empty()) toasts_.error("The video could not be saved.", saving_->failed);
+    else if (!saving_->told.empty()) toasts_.info(saving_->told);
+    saving_.reset();
+  }
   if (video_) playhead_.set_length(video_->count(), video_->frames_per_second());
   const int64_t index = playhead_.advance(now);
   if (index == picture_index_ || is_empty()) return picture_;
@@ -88,7 +93,7 @@ SharedPicture Timeline::picture(double now) {
 
 double Timeline::seconds_to_next(double now) const { return playhead_.seconds_to_next(now).value_or(kNever); }
 
-std::string Timeline::label() const { return is_empty() ? "Timeline" : fmt::format("Timeline ({})", playhead_.count()); }
+std::string Timeline::label() const { return !video_ ? "Timeline" : fmt::format("Timeline ({})", playhead_.count()); }
 
 std::string Timeline::place() const {
   const int64_t index = playhead_.index();
@@ -141,11 +146,6 @@ void Timeline::save_range() {
 
 void Timeline::draw(const Theme& theme, double now) {
   now_ = now;
-  if (saving_ && saving_->is_over) {
-    if (!saving_->failed.empty()) toasts_.error("The video could not be saved.", saving_->failed);
-    else if (!saving_->told.empty()) toasts_.info(saving_->told);
-    saving_.reset();
-  }
   if (is_empty()) {
     faint(theme, "Drop a video here to step through its frames. While a job runs, its previews gather here, from noise to picture.");
     return;

@@ -3,6 +3,7 @@
 
 #include <imgui.h>
 
+#include <exception>
 #include <functional>
 #include <string>
 
@@ -10,11 +11,13 @@
 
 namespace attelier::desktop {
 
-/// Ends what its constructor began, whatever happens in between: an exception between Begin and End would end the program.
+/// Ends what its constructor began. When an exception passes, the frame as a whole is closed instead (Window::frame), with the fonts and ids that are still pushed.
 class Scope {
  public:
   Scope(void (*end)(), bool open = true) : end_(end), open_(open) {}
-  ~Scope() { end_(); }
+  ~Scope() {
+    if (std::uncaught_exceptions() == exceptions_) end_();
+  }
   Scope(const Scope&) = delete;
   Scope& operator=(const Scope&) = delete;
   explicit operator bool() const { return open_; }
@@ -22,6 +25,7 @@ class Scope {
  private:
   void (*end_)();
   bool open_;
+  int exceptions_ = std::uncaught_exceptions();
 };
 
 /// A window without frame at a fixed place.

@@ -127,8 +127,9 @@ void Autosave::flush() {
 }
 
 void Autosave::start_save() {
-  saving_ = std::async(std::launch::async, [document = std::move(*waiting_), folder = folder_, number = ++number_] { save(document, folder, number); });
+  saving_document_ = std::move(*waiting_);
   waiting_.reset();
+  saving_ = std::async(std::launch::async, [document = saving_document_, folder = folder_, number = ++number_] { save(document, folder, number); });
 }
 
 void Autosave::collect() {
@@ -138,6 +139,7 @@ void Autosave::collect() {
     trouble_.clear();
   } catch (const std::exception& error) {
     trouble_ = error.what();
+    if (!waiting_) changed(saving_document_);  // tried again after the usual rest
   }
 }
 

@@ -15,7 +15,7 @@ namespace attelier {
 
 /// Saves two seconds after the last change and every minute while changes go on, into a folder of its own below `base`: the document as JSON, its masks
 /// as PNG beside it, each whole or not at all, the five newest. Every instance of the program locks its own folder. Files are written on another
-/// thread; what goes wrong there is told by trouble(), and tried again after the next change.
+/// thread; what goes wrong there is told by trouble(), and tried again after a rest.
 class Autosave {
  public:
   static constexpr double kPause = 2, kPeriod = 60;  // seconds
@@ -56,6 +56,7 @@ class Autosave {
   std::function<double()> clock_;
   std::optional<FileLock> lock_;
   std::optional<Document> waiting_;
+  Document saving_document_;  // comes back into waiting_ if it could not be written
   double last_change_ = 0, first_change_ = 0;
   int64_t number_ = 0;  // of the last file
   std::string trouble_;

@@ -71,6 +71,7 @@ void parse_inputs(const Json& json, Job& job, Findings& findings) {
     }
     const Json list = found->is_array() ? *found : Json::array({*found});
     if (list.size() > 1 && !description.several) findings.problems.push_back({pointer, fmt::format("names {} files; one is allowed", list.size())});
+    if (description.most > 0 && list.size() > description.most) findings.problems.push_back({pointer, fmt::format("names {} files; at most {} are allowed", list.size(), description.most)});
     if (list.empty() && description.required) findings.problems.push_back({pointer, "is empty"});
     for (const Json& entry : list) {
       if (!entry.is_string()) {

@@ -9,7 +9,9 @@ Json method_schema(const Method& method) {
   std::vector<std::string> required;
   for (const InputDescription& input : method.inputs) {
     const Json one = {{"$ref", "#/$defs/file"}};
-    inputs[input.name] = input.several ? Json{{"anyOf", {one, {{"type", "array"}, {"items", one}}}}} : Json{{"anyOf", Json::array({one})}};
+    Json list = {{"type", "array"}, {"items", one}};
+    if (input.most > 0) list["maxItems"] = input.most;
+    inputs[input.name] = input.several ? Json{{"anyOf", {one, list}}} : Json{{"anyOf", Json::array({one})}};
     inputs[input.name]["anyOf"].push_back({{"type", "null"}});
     inputs[input.name]["description"] = input.help;
     if (input.required) required.push_back(input.name);

@@ -170,8 +170,8 @@ const Method kStyleMethod = {
     style_parameters(),
     {
         {"content", "the photograph to repaint", true, false},
-        {.name = "style", .help = "the picture whose style is taken; up to three are mixed", .required = true, .several = true, .weights = "weights"},
-        {.name = "style_mask", .help = "one gray picture per style: white where it acts", .several = true, .painted_over = "content", .one_per = "style"},
+        {.name = "style", .help = "the picture whose style is taken; up to three are mixed", .required = true, .several = true, .most = kMostStyles, .weights = "weights"},
+        {.name = "style_mask", .help = "one gray picture per style: white where it acts", .several = true, .most = kMostStyles, .painted_over = "content", .one_per = "style"},
     },
     {"--content photo.jpg --style painting.jpg", "--content photo.jpg --style painting.jpg --gamma 0.3", "--content photo.jpg --style a.png --style b.png --weights 2,1"},
     run,

@@ -46,6 +46,33 @@ TEST_F(Views, AQuickClickDragsNothingAndADragMovesThePicture) {
   EXPECT_TRUE(found);
 }
 
+TEST_F(Views, WhatIsLookedAtStaysWhileAJobRuns) {
+  ASSERT_EQ(Program(home_.path(), {"queue", "add", job("one.json", {{"steps", 2}})}).finish().code, 0);
+  ASSERT_EQ(Program(home_.path(), {"queue", "run"}).finish().code, 0);
+  const auto program = open({job("long.json", {{"prompt", "a white boat"}, {"steps", 400}})});
+  press("entry 1");
+  usleep(800'000);
+  const Image made = look_at_canvas();
+  const auto is_shown = [&](const Image& window) {
+    for (int offset = -120; offset <= 120; offset += 20)
+      if (difference(window, made, kMiddleX + offset, kMiddleY + offset) > 0) return false;
+    return true;
+  };
+  screen_.key("ctrl+Return");
+  ASSERT_TRUE(wait_until(kStart, [&] { return !is_shown(look_at_canvas()); })) << "the preview comes to the canvas";
+  press("entry 1");
+  ASSERT_TRUE(wait_until(kStart, [&] { return is_shown(look_at_canvas()); }));
+  for (int i = 0; i < 3; ++i) {
+    usleep(400'000);
+    EXPECT_TRUE(is_shown(look_at_canvas())) << "previews do not push it aside";
+  }
+  palette("watch the running");
+  EXPECT_TRUE(wait_until(kStart, [&] { return !is_shown(look_at_canvas()); }));
+  screen_.key("ctrl+period");
+  EXPECT_TRUE(wait_until(kStart, [&] { return runs_nothing(); }));
+  EXPECT_EQ(quit(*program).code, 0);
+}
+
 TEST_F(Views, WipeAndDifferenceShowBothPictures) {
   const auto program = open({job("one.json", {{"steps", 1}})});
   screen_.key("ctrl+Return");

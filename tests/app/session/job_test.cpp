@@ -73,6 +73,8 @@ TEST(Job, InputsAreCheckedForPresenceAndKind) {
   EXPECT_EQ(error_of([&] { parse_job(json, {"x", "", {}}); }, {"/inputs/content names 2 files; one is allowed", "/inputs/style is 3; expected a file name"}), ExitCode::kBadInput);
   json["inputs"] = {{"content", picture}, {"style", {picture, picture}}};
   EXPECT_EQ(parse_job(json).inputs.at("style").size(), 2u);
+  json["inputs"]["style"] = {picture, picture, picture, picture};
+  EXPECT_EQ(error_of([&] { parse_job(json, {"x", "", {}}); }, {"/inputs/style names 4 files; at most 3 are allowed"}), ExitCode::kBadInput);
   json["inputs"] = {{"content", picture + ".not"}, {"style", picture}};
   EXPECT_EQ(error_of([&] { parse_job(json); }, {"a.png.not, which does not exist"}), ExitCode::kBadInput);
 }

@@ -108,6 +108,7 @@ StyleSettings read_style_settings(const MethodJob& job) {
   s.cache = p["cache"];
   s.seed = p["seed"];
   const size_t styles = job.inputs.at("style").size();
+  if (styles > kMostStyles) fail(ExitCode::kBadInput, "/inputs/style names {} files; at most {} styles are mixed", styles, kMostStyles);
   s.mix.blend = p["combine"] == "blend";
   s.mix.weights = p["weights"].is_null() ? std::vector<double>(styles, 1.0) : p["weights"].get<std::vector<double>>();
   if (s.mix.weights.size() != styles) fail(ExitCode::kBadInput, "/params/weights has {} numbers for {} styles", s.mix.weights.size(), styles);

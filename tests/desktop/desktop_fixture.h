@@ -26,6 +26,8 @@ class DesktopFixture : public testing::Test {
   using Json = nlohmann::json;
   static constexpr double kStart = 30, kJob = 120;  // seconds that nothing here may need even on a crowded machine
   static constexpr int kWidth = 1400, kHeight = 900;
+  /// The window's number of threads: another one may change a last bit, as the kernels of libtorch split their sums by it on some processors.
+  static inline const std::map<std::string, std::string> kOneThread = {{"OMP_NUM_THREADS", "1"}};
 
   void SetUp() override {
     if (!screen_.is_open()) GTEST_SKIP() << "Xvfb is not installed";

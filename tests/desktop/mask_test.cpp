@@ -86,7 +86,7 @@ TEST_F(MaskDesktop, APaintedStrokeIsInpaintedAndTheRestIsKept) {
   ASSERT_TRUE(wait_for_pictures(2));
   EXPECT_EQ(load_image(pictures()[1]).pixels, result.pixels);
   // And so does the picture alone, from the command line: it names photograph and mask by their hashes.
-  const ProgramResult again = Program(home_.path(), {"run", pictures()[0].string(), "--out", home_.path().string(), "--name", "again.png"}).finish();
+  const ProgramResult again = Program(home_.path(), {"run", pictures()[0].string(), "--out", home_.path().string(), "--name", "again.png"}, "", kOneThread).finish();
   ASSERT_EQ(again.code, 0) << again.errors;
   EXPECT_EQ(load_image(home_.path() / "again.png").pixels, result.pixels);
   EXPECT_EQ(quit(*program).code, 0);

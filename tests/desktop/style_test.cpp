@@ -58,7 +58,7 @@ TEST_F(StyleDesktop, APhotographIsStyledAndTheCommandLineRepeatsIt) {
   EXPECT_EQ(job["method"], "style");
   EXPECT_EQ(job["inputs"]["content"][0]["file"], "chelsea.png");
   EXPECT_EQ(job["inputs"]["style"][0]["file"], "coffee.png");
-  const ProgramResult again = Program(home_.path(), {"run", pictures()[0].string(), "--out", home_.path().string(), "--name", "again.png"}).finish();
+  const ProgramResult again = Program(home_.path(), {"run", pictures()[0].string(), "--out", home_.path().string(), "--name", "again.png"}, "", kOneThread).finish();
   ASSERT_EQ(again.code, 0) << again.errors;
   EXPECT_EQ(load_image(home_.path() / "again.png").pixels, load_image(pictures()[0]).pixels);
   EXPECT_EQ(quit(*program).code, 0);

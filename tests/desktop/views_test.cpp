@@ -47,7 +47,7 @@ TEST_F(Views, AQuickClickDragsNothingAndADragMovesThePicture) {
 }
 
 TEST_F(Views, WhatIsLookedAtStaysWhileAJobRuns) {
-  ASSERT_EQ(Program(home_.path(), {"queue", "add", job("one.json", {{"steps", 2}})}).finish().code, 0);
+  ASSERT_EQ(Program(home_.path(), {"queue", "add", job("one.json", {{"steps", 2}}), "--out", home_.path().string()}).finish().code, 0);
   ASSERT_EQ(Program(home_.path(), {"queue", "run"}).finish().code, 0);
   const auto program = open({job("long.json", {{"prompt", "a white boat"}, {"steps", 400}})});
   press("entry 1");

@@ -74,10 +74,12 @@ double Optimizer::step(int64_t step, int64_t total_steps) {
   const double norm = std::sqrt(squares);
   if (std::isfinite(norm)) {
     // Muon's direction has the same size whatever the gradient's, so only AdamW's share is clipped.
-    if (config_.clip_norm > 0 && norm > config_.clip_norm) at::_foreach_mul_(gradients, config_.clip_norm / (norm + 1e-6));
-    at::_foreach_add_(steps, 1);
-    at::_fused_adamw_(parameters, gradients, first, second, /*max_exp_avg_sqs=*/{}, steps, learning_rate(step, total_steps), config_.beta1,
-                      config_.beta2, config_.weight_decay, config_.epsilon, /*amsgrad=*/false, /*maximize=*/false);
+    if (!parameters.empty()) {  // a LoRA has matrices alone
+      if (config_.clip_norm > 0 && norm > config_.clip_norm) at::_foreach_mul_(gradients, config_.clip_norm / (norm + 1e-6));
+      at::_foreach_add_(steps, 1);
+      at::_fused_adamw_(parameters, gradients, first, second, /*max_exp_avg_sqs=*/{}, steps, learning_rate(step, total_steps), config_.beta1,
+                        config_.beta2, config_.weight_decay, config_.epsilon, /*amsgrad=*/false, /*maximize=*/false);
+    }
     // The average follows faster at the start, when the weights still move far.
     const double decay = std::min(config_.ema_decay, (1.0 + static_cast<double>(step)) / (10.0 + static_cast<double>(step)));
     for (Slot& slot : slots_) {

@@ -130,6 +130,14 @@ class Run {
   }
 
   void show() {
+    try {
+      show_average();
+    } catch (const std::filesystem::filesystem_error& error) {
+      fail(ExitCode::kBadInput, "/output: the sheet or the model cannot be written: {}; free some space, then --export writes them from the checkpoint", error.what());
+    }
+  }
+
+  void show_average() {
     c10::NoGradGuard no_grad;
     optimizer_.swap_average();
     try {

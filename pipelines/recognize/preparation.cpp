@@ -39,7 +39,8 @@ Preparation Preparation::of_model(const Json& config, const Json& processor, int
       fail(ExitCode::kModel, "the model's config.json: \"crop_pct\" is {}; allowed are numbers above 0.1 up to 1", ratio->dump());
     p.crop_ratio = ratio->get<double>();
   }
-  const bool transformers = config.contains("architectures") || architecture == "vit";
+  // A "crop_pct" is of timm or of `attelier train`, which feed every backbone as ImageNet's are fed.
+  const bool transformers = !config.contains("crop_pct") && (config.contains("architectures") || architecture == "vit");
   if (transformers) {  // the defaults of ViTImageProcessor
     p.crop_ratio = 0;
     p.resampling = Resampling::kBilinear;

@@ -34,6 +34,10 @@ TEST(Preparation, FollowsTheModelsFiles) {
   EXPECT_EQ(p.deviation[1], 2);
   EXPECT_EQ(Preparation::of_model({{"architecture", "vitaev2_vsa"}}, nullptr, 224).crop_ratio, 0.9);
   EXPECT_EQ(Preparation::of_model({{"architecture", "biformer"}, {"crop_pct", 1}}, nullptr, 224).crop_ratio, 1);
+  const Preparation trained = Preparation::of_model({{"architecture", "vit"}, {"crop_pct", 0.875}}, nullptr, 96);
+  EXPECT_EQ(trained.crop_ratio, 0.875);
+  EXPECT_EQ(trained.mean[0], 0.485);
+  EXPECT_EQ(Preparation::of_model({{"architecture", "vit"}}, nullptr, 96).mean[0], 0.5);
   EXPECT_TRUE(contains(message_of(ExitCode::kModel, [] { Preparation::of_model({}, {{"image_std", {1, 0, 1}}}, 224); }), "image_std"));
   EXPECT_TRUE(contains(message_of(ExitCode::kModel, [] { Preparation::of_model({}, {{"resample", 0}}, 224); }), "resample"));
 }

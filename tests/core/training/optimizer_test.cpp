@@ -35,6 +35,19 @@ OptimizerConfig plain_config() {
   return config;
 }
 
+TEST(Optimizer, MuonAloneStepsWhereThereIsNoVector) {
+  Layer layer;
+  OptimizerConfig config = plain_config();
+  config.muon_rate = 0.05;
+  config.clip_norm = 1;
+  Optimizer optimizer(layer.linear, config);
+  const at::Tensor weight = layer.linear.weight.value.detach().clone(), bias = layer.linear.bias.value.detach().clone();
+  (layer.linear.weight.value * at::full({4, 3}, 5.0)).sum().backward();
+  EXPECT_GT(optimizer.step(0, 10), 1);
+  EXPECT_FALSE(at::equal(layer.linear.weight.value, weight));
+  EXPECT_TRUE(at::equal(layer.linear.bias.value, bias));
+}
+
 TEST(Optimizer, TwoStepsOfAdamWByHand) {
   Layer layer;
   const OptimizerConfig config = plain_config();

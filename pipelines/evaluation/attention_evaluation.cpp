@@ -24,10 +24,13 @@ bool has_word(const std::string& text, const std::string& word) {
   return false;
 }
 
+constexpr int kMostTries = 10'000;
+
 /// The held-out scenes from `number` on that ask for one kind by its word alone and begin with an article; `number` ends behind the scene.
-NamedThing next_thing(const EvaluationRequest& request, int64_t size, int64_t& number) {
+NamedThing next_thing(const EvaluationRequest& request, int64_t size, int64_t& number, const Context& context) {
   const WorldWords& words = words_of(request.world);
-  while (true) {
+  for (int tries = 0; tries < kMostTries; ++tries) {
+    context.check_stop();
     NamedThing thing{draw_labelled(request.world, held_out_seed(request.seed, number++), {.size = size, .edges = false}), ""};
     const std::vector<int64_t>& count = thing.scene.claims.count;
     const auto named = std::find_if(count.begin(), count.end(), [](int64_t n) { return n > 0; });
@@ -35,6 +38,7 @@ NamedThing next_thing(const EvaluationRequest& request, int64_t size, int64_t& n
     thing.word = words.kinds[static_cast<size_t>(named - count.begin())];
     if (has_word(thing.scene.caption, thing.word) && thing.scene.caption.starts_with("a ")) return thing;
   }
+  fail(ExitCode::kBadInput, "none of {} scenes from number {} on has a caption that begins with \"a \" and names one kind of thing by its word; choose another --seed or --world", kMostTries, number - kMostTries);
 }
 
 EvaluationResult run(const EvaluationRequest& request, const Context& context) {
@@ -53,7 +57,7 @@ EvaluationResult run(const EvaluationRequest& request, const Context& context) {
   Measure changed = blank_measure("changed", "1 - SSIM to the picture without edits", Measure::Better::kNeither, kArms, items);
   int64_t painted = 0, number = 0;
   for (size_t i = 0; i < items; ++i) {
-    const NamedThing thing = next_thing(request, size, number);
+    const NamedThing thing = next_thing(request, size, number, context);
     const auto in_text = [](const std::string& edit) { return edit + " site:text_encoder*:*"; };
     const std::string mute = thing.word + "=0";
     const std::vector<std::vector<std::string>> edits = {{}, {mute}, {mute, in_text(mute)}, {thing.word + "=2"}, {"a=0", in_text("a=0")}};

@@ -96,8 +96,12 @@ std::vector<Measure> VerdictTable::measures() const {
 }
 
 nlohmann::json with_settings(const EvaluationRequest& request, nlohmann::json params) {
-  for (const auto& [name, value] : request.params.items())
-    if (!params.contains(name)) params[name] = value;
+  for (const auto& [name, value] : request.params.items()) {
+    if (params.contains(name))
+      fail(ExitCode::kUsage, "--set {}={}: the evaluation chooses this parameter itself; {}", name, value.dump(),
+           name == "steps" ? "use --steps" : name == "guidance_scale" ? "use --guidance" : name == "seed" ? "use --seed" : "leave it out");
+    params[name] = value;
+  }
   return params;
 }
 

@@ -55,7 +55,7 @@ class VerdictTable {
   std::vector<Measure> found_;
 };
 
-/// `params` with what the user has set where they do not say it themselves.
+/// `params`, which the evaluation chooses, and what the user has set beside them. Throws Error(kUsage) where both name the same.
 nlohmann::json with_settings(const EvaluationRequest& request, nlohmann::json params);
 
 /// A measure of this many arms and items, nothing measured yet.

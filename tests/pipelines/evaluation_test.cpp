@@ -174,6 +174,14 @@ TEST(Evaluations, ControlNetRefusesWhatCannotBe) {
   EXPECT_EQ(error_of([&] { find_evaluation("controlnet")->run(flat, {}); }, "--world full"), ExitCode::kUsage);
 }
 
+TEST(Evaluations, RefuseToBeToldWhatTheyChooseThemselves) {
+  EvaluationRequest told = request(WorldName::kSmall);
+  told.params = {{"steps", 50}};
+  EXPECT_EQ(error_of([&] { find_evaluation("generate")->run(told, {}); }, "use --steps"), ExitCode::kUsage);
+  told.params = {{"prompt", "a red house"}};
+  EXPECT_EQ(error_of([&] { find_evaluation("attention")->run(told, {}); }, "leave it out"), ExitCode::kUsage);
+}
+
 TEST(Evaluations, StopWhenAsked) {
   for (const Evaluation* evaluation : evaluations()) {
     std::stop_source stop;

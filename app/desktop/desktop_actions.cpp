@@ -87,10 +87,7 @@ void DesktopApp::add_actions() {
   add("job.run_next", "Run as next", "Job", "Ctrl+Shift+Enter", [this] { run_job(true); }, [] { return true; }, true);
   add("job.stop", "Stop the running job", "Job", "Ctrl+.", [this] { stop_job(); }, runs, true);
   add("job.stop_after", "Stop after this picture", "Job", "", [this] { stop_job(StopVerb::kAfterPicture); }, runs, true);
-  add("job.follow", "Watch the running job", "Job", "", [this] {
-    follows_ = true;
-    timeline_.leave();
-  }, [this] { return queue_.report().id != 0 && !shows_preview(); });
+  add("job.follow", "Watch the running job", "Job", "", [this] { follow(); }, [this] { return queue_.report().id != 0 && !shows_preview(); });
   add("job.pause", "Pause or resume the queue", "Job", "", [this] { queue_.pause(!queue_.is_paused()); });
   add("job.inspect", "Run and look into attention", "Job", "Ctrl+K", [this] {
     set_layout(Layout::kInspect);
@@ -232,6 +229,11 @@ InspectorActions DesktopApp::inspector_actions() {
           .tell = [this](const std::string& text) { toasts_.info(text); }};
 }
 
+void DesktopApp::follow() {
+  follows_ = true;
+  timeline_.leave();
+}
+
 void DesktopApp::stop_job(StopVerb verb) {
   if (const int64_t id = queue_.report().id; id != 0) queue_.cancel(id, verb);
 }
@@ -244,33 +246,27 @@ void DesktopApp::take_previews() {
     timeline_.add_preview(preview->id, preview->step, std::move(preview->image), kPixelsPerLatent);
     if (previewed_ == inspector_.job()) inspector_.refresh();
   }
-  if (const int64_t running = queue_.report().id; running != 0 && std::find(unfinished_.begin(), unfinished_.end(), running) == unfinished_.end()) unfinished_.push_back(running);
+  for (const int64_t id : {previewed_, queue_.report().id})
+    if (id != 0 && std::find(unfinished_.begin(), unfinished_.end(), id) == unfinished_.end()) {
+      unfinished_.push_back(id);
+      seen_version_ = -1;
+    }
   if (unfinished_.empty()) return;
   const int64_t version = journal_.version();
   if (std::exchange(seen_version_, version) == version) return;
-  for (size_t i = 0; i < unfinished_.size();) {
-    JournalEntry entry;
-    entry.id = unfinished_[i];
-    entry.state = JobState::kDone;
-    try {
-      entry = journal_.entry(unfinished_[i]);
-    } catch (const Error&) {  // it was forgotten
-    }
-    if (entry.state == JobState::kQueued || entry.state == JobState::kRunning) {
-      ++i;
-      continue;
-    }
-    unfinished_.erase(unfinished_.begin() + static_cast<std::ptrdiff_t>(i));
-    end_of_job(entry);
+  const std::vector<JournalEntry> entries = journal_.brief_entries(unfinished_);
+  unfinished_.clear();
+  for (const JournalEntry& entry : entries)
+    if (entry.state == JobState::kQueued || entry.state == JobState::kRunning) unfinished_.push_back(entry.id);
+    else end_of_job(entry);
+  if (std::find(unfinished_.begin(), unfinished_.end(), previewed_) == unfinished_.end()) {  // it ended, or was forgotten
+    previewed_ = 0;
+    preview_.reset();
   }
 }
 
 void DesktopApp::end_of_job(const JournalEntry& entry) {
   if (entry.id == inspector_.job()) inspector_.job_ended();
-  if (entry.id == previewed_) {
-    previewed_ = 0;
-    preview_.reset();
-  }
   const std::string title = entry.title.empty() ? entry.method : entry.title;
   if (entry.state == JobState::kDone && !entry.files.empty()) {
     if (follows_) show_entry(entry.id);

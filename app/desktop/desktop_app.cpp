@@ -519,7 +519,7 @@ void DesktopApp::draw_status(ImVec2 position, ImVec2 size) {
       ImGui::TextUnformatted(queue_view_.progress_line().c_str());
       if (!follows_) {
         ImGui::SameLine(0, theme_.px(12));
-        if (ImGui::SmallButton("Watch")) follows_ = true, timeline_.leave();
+        if (ImGui::SmallButton("Watch")) follow();
         tooltip("Shows the running job again");
       }
     } else if (const std::string problem = editor_.first_problem(); !problem.empty()) {

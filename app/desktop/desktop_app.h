@@ -67,6 +67,7 @@ class DesktopApp {
   bool shows_attention() const;  // of the picture on the canvas
   bool shows_preview() const { return preview_ && follows_ && !timeline_.is_shown(); }
   void stop_job(StopVerb verb = StopVerb::kNow);
+  void follow();
   /// What a person wants to see now; the running job no longer pushes it aside.
   void look_elsewhere() { follows_ = queue_.is_idle(); }
   void end_of_job(const JournalEntry& entry);

@@ -40,7 +40,7 @@ struct BarLook {
   bool logarithmic = false;
   bool quiet = false;  // the number comes from elsewhere until it is moved
 };
-/// A slider that is filled up to its number, so that the text stays readable. Widths, ids and formats as ImGui's sliders; The number is rounded to what the format shows and stays within its ends.
+/// A slider that is filled up to its number, so that the text stays readable. Widths, ids and formats as ImGui's sliders. The number is rounded to what the format shows and stays within its ends.
 bool bar_slider(const char* id, double& number, double lowest, double highest, const char* format, const Theme& theme, BarLook look = {});
 bool bar_slider(const char* id, int& number, int lowest, int highest, const char* format, const Theme& theme, BarLook look = {});  // formats of a double, as "%.0f px"
 /// A small square button with a sign drawn on it.

@@ -346,6 +346,27 @@ TEST_F(DocumentTest, AutosavesAfterAPauseAndRotates) {
   EXPECT_EQ(autosave.newest()->document, document_);
 }
 
+TEST_F(DocumentTest, AnAutosaveThatFailsIsTriedAgainWithoutAnotherChange) {
+  Autosave autosave(folder_ / "autosave", [this] { return now_; });
+  const fs::path away = folder_ / "away";
+  fs::rename(autosave.folder(), away);  // a disk that is gone for a while
+  const auto tick_until = [&](const std::function<bool()>& wanted) {
+    for (int i = 0; i < 500 && !wanted(); ++i) {
+      now_ += 0.1;
+      autosave.tick();
+      std::this_thread::sleep_for(std::chrono::milliseconds(2));
+    }
+    return wanted();
+  };
+  autosave.changed(document_);
+  EXPECT_TRUE(tick_until([&] { return !autosave.trouble().empty(); }));
+  EXPECT_FALSE(autosave.newest().has_value());
+  fs::rename(away, autosave.folder());
+  EXPECT_TRUE(tick_until([&] { return autosave.trouble().empty(); }));
+  ASSERT_TRUE(autosave.newest().has_value());
+  EXPECT_EQ(autosave.newest()->document, document_);
+}
+
 TEST_F(DocumentTest, ACrashLosesNothingThatWasSavedAndInstancesKeepApart) {
   mask_of(document_) = dab(Mask(300, 300), 30, 20, 10, 255);
   const fs::path base = folder_ / "autosave";

@@ -128,6 +128,12 @@ void parse_and_run(CLI::App& app, int argc, char** argv) {
 
 }  // namespace
 
+CLI::App* add_json_subcommand(CLI::App& verb, const std::string& name, const std::string& help, bool& json) {
+  CLI::App* sub = verb.add_subcommand(name, help);
+  sub->add_flag("--json", json, "One JSON document on standard output");
+  return sub;
+}
+
 int run_command_line(int argc, char** argv) {
   Invocation invocation;
   CLI::App app("Attelier: programmable attention in diffusion and vision models.", "attelier");

@@ -63,6 +63,9 @@ void add_scenes_verb(CLI::App& app, Invocation& invocation);
 void add_train_verb(CLI::App& app, Invocation& invocation);
 void add_gui_verb(CLI::App& app, Invocation& invocation);
 
+/// A subcommand of `verb` that prints one JSON document where `json` was asked for.
+CLI::App* add_json_subcommand(CLI::App& verb, const std::string& name, const std::string& help, bool& json);
+
 /// Opens the desktop app where there is a display; false without one, or in a build without the app.
 bool open_desktop();
 

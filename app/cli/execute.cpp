@@ -1,5 +1,6 @@
 #include "app/cli/execute.h"
 
+#include "app/session/failure.h"
 #include "app/session/presets.h"
 #include "app/session/run.h"
 #include "app/session/style_library.h"
@@ -44,16 +45,20 @@ void add_execute_flags(CLI::App& verb, ExecuteOptions& options) {
   verb.add_flag("--json", options.json, "Print the result's record as JSON instead of the files' names")->group("Run and output");
 }
 
-PreparedJob prepare_job(const JobDocument& document, const SettingFlags& flags) {
-  const bool named = document.json.is_object() && document.json.contains("method") && document.json["method"].is_string();
+MergedSettings merge_settings(const JobDocument& document, const SettingFlags& flags) {
+  const bool named = document.json.contains("method") && document.json["method"].is_string();
   const std::string method = named ? document.json["method"].get<std::string>() : "";
-  if (!document.json.is_object()) return {parse_job(document.json, {document.name, document.text, {}}), {}};
   std::vector<SettingsLayer> layers = config_layers(method);
   layers.push_back(preset_layer(method, find_method(method) != nullptr ? flags.preset() : ""));
   layers.push_back({document.name.empty() ? "the command line" : document.name, document.json, {}});
   layers.push_back(environment_layer(method));
   layers.push_back(flags.layer());
-  MergedSettings merged = merge_layers(layers);
+  return merge_layers(layers);
+}
+
+PreparedJob prepare_job(const JobDocument& document, const SettingFlags& flags) {
+  if (!document.json.is_object()) return {parse_job(document.json, {document.name, document.text, {}}), {}};
+  MergedSettings merged = merge_settings(document, flags);
   resolve_styles(merged.job);
   Job job = parse_job(merged.job, {document.name, document.text, merged.origins});
   return {std::move(job), std::move(merged.origins)};
@@ -85,8 +90,9 @@ void JobBatch::run(const std::string& name, const std::function<Json()>& job) {
     if (Json record = job(); !record.is_null()) records_.push_back(std::move(record));
   } catch (const Interrupted&) {
     throw;
-  } catch (const Error& error) {
+  } catch (...) {
     if (count_ == 1) throw;
+    const Error error = as_error(std::current_exception());
     invocation_.console.log(LogLevel::kError, error.what());
     records_.push_back({{"job", name}, {"error", error.what()}, {"exit_code", static_cast<int>(error.code())}});
     if (failed_++ == 0) code_ = error.code();

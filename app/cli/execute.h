@@ -22,13 +22,15 @@ struct PreparedJob {
   std::map<std::string, std::string> origins;
 };
 
+/// The values that all layers of settings give to a document, which is an object; not checked yet.
+MergedSettings merge_settings(const JobDocument& document, const SettingFlags& flags);
 /// The job of a document (or of a bare method), under all layers of settings.
 PreparedJob prepare_job(const JobDocument& document, const SettingFlags& flags);
 
 /// Prints the job, its plan, or runs it; the files' names (or, with --json, the record) go to standard output. Returns the record, null if nothing ran.
 Json execute_job(const PreparedJob& prepared, const ExecuteOptions& options, Invocation& invocation);
 
-/// Several jobs after each other: one that fails does not stop the others. The exit code is that of a lone job or of jobs that all fail, kSomeFailed
+/// Several jobs after each other: one that fails, for whatever reason, does not stop the others. The exit code is that of a lone job or of jobs that all fail, kSomeFailed
 /// otherwise.
 class JobBatch {
  public:

@@ -2,6 +2,7 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
+#include <cctype>
 #include <set>
 
 #include "app/cli/execute.h"
@@ -39,6 +40,15 @@ std::string known_words(const std::vector<PromptWord>& words) {
   return texts.empty() ? "none" : fmt::format("{}", fmt::join(texts, " "));
 }
 
+/// As save_map() will see it, before the job takes its time.
+void check_ending(const fs::path& out) {
+  std::string ending = out.extension().string();
+  if (ending == ".npy" || ending == ".csv") return;
+  std::transform(ending.begin(), ending.end(), ending.begin(), [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
+  if (ending != ".png" && ending != ".jpg" && ending != ".jpeg" && ending != ".webp")
+    fail(ExitCode::kUsage, "{}: a map is written as .png, .jpg, .jpeg or .webp over the picture, as .npy or as .csv; end OUT in one of these", out.string());
+}
+
 class Inspection {
  public:
   Inspection(const InspectOptions& options, const AttentionWatch& watch, Image picture) : options_(options), watch_(watch), picture_(std::move(picture)) {
@@ -55,7 +65,9 @@ class Inspection {
     if (options_.received) write_one(MapKind::kReceived, {}, "received");
     if (options_.spread) write_one(MapKind::kEntropy, {}, "spread");
     if (!options_.words.empty()) {
-      for (const std::string& word : options_.words) write_word(word);
+      std::set<std::string> done;
+      for (const std::string& word : options_.words)
+        if (done.insert(word).second) write_word(word);
     } else if (files_.empty()) {
       std::set<std::string> done;
       for (const PromptWord& word : watch_.words())
@@ -116,7 +128,7 @@ class Inspection {
     if (layer_) request.site = site_of(*layer_, kind);
     const MapResult result = compute_maps(watch_, request);
     const fs::path out = options_.out;
-    const fs::path file = is_single() ? out : out.parent_path() / fmt::format("{}_{}{}", out.stem().string(), sanitised(label), out.extension().string());
+    const fs::path file = is_single() ? out : out.parent_path() / fmt::format("{}_{}{}", out.stem().string(), free_label(label), out.extension().string());
     save_map(file, result.map, picture_, whole_range(result.map), options_.density, !options_.cells);
     files_.push_back(file);
   }
@@ -127,6 +139,13 @@ class Inspection {
       if (static_cast<unsigned char>(c) < 0x80 && std::isalnum(static_cast<unsigned char>(c)) == 0) c = '-';
     return text;
   }
+  /// "it's" and "it-s" are it-s and it-s_2; a word that is called like one of the other maps stands behind it.
+  std::string free_label(const std::string& label) {
+    const std::string wanted = sanitised(label);
+    std::string free = wanted;
+    for (int number = 2; !labels_.insert(free).second; ++number) free = fmt::format("{}_{}", wanted, number);
+    return free;
+  }
 
   const InspectOptions& options_;
   const AttentionWatch& watch_;
@@ -134,6 +153,7 @@ class Inspection {
   MapRequest base_;
   std::optional<LayerName> layer_;
   std::vector<fs::path> files_;
+  std::set<std::string> labels_;
 };
 
 }  // namespace
@@ -163,8 +183,9 @@ void add_inspect_verb(CLI::App& app, Invocation& invocation) {
   verb->footer("Examples:\n  attelier inspect house.png maps.png\n  attelier inspect house.png house_map.png --word house --layer \"up 3.1\"\n  attelier inspect job.json look.npy --place 0.3,0.6\n  attelier inspect styled.png used.png --style 1 --received");
   verb->callback([state, &invocation] {
     const InspectOptions& options = state->options;
-    const PreparedJob prepared = prepare_job(load_job(options.job), state->flags);
     const fs::path out = options.out;
+    check_ending(out);
+    const PreparedJob prepared = prepare_job(load_job(options.job), state->flags);
     check_folder(out.has_parent_path() ? out.parent_path() : ".", 1 << 20);
     Context context = invocation.context();
     AttentionWatch watch(options.megabytes << 20);

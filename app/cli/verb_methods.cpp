@@ -78,8 +78,16 @@ std::vector<Json> jobs_of(const Method& method, const MethodState& state) {
   return jobs;
 }
 
+/// Each of several jobs would replace the features of the one before.
+void check_features(const Json& job, size_t jobs, const SettingFlags& flags) {
+  const Json features = merge_settings({job, "", ""}, flags).job.value(Json::json_pointer("/params/features"), Json());
+  if (features.is_null() || features == "") return;
+  fail(ExitCode::kUsage, "--features is {}, one file for {} inputs, and each would replace what the one before wrote; name one input at a time, each with its own --features", dump(features), jobs);
+}
+
 void run_method(const Method& method, const MethodState& state, Invocation& invocation) {
   const std::vector<Json> jobs = jobs_of(method, state);
+  if (jobs.size() > 1) check_features(jobs.front(), jobs.size(), state.flags);
   JobBatch batch(invocation, jobs.size());
   for (const Json& job : jobs) {
     batch.run(job.contains("inputs") ? job["inputs"].begin().value().get<std::string>() : method.name, [&] {

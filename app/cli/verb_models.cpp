@@ -1,4 +1,6 @@
 // attelier models add|list|info|verify|remove
+#include <set>
+
 #include "app/cli/console.h"
 #include "core/base/json_text.h"
 #include "core/weights/model_files.h"
@@ -133,9 +135,12 @@ void verify(const Options& options, Invocation& invocation) {
 }
 
 void remove(const Options& options) {
+  ModelStore store;
+  const std::set<std::string> names(options.names.begin(), options.names.end());
+  for (const std::string& name : names) store.find(name);
   Json document = Json::array();
-  for (const std::string& name : options.names) {
-    const StoredModel removed = ModelStore().remove(name);
+  for (const std::string& name : names) {
+    const StoredModel removed = store.remove(name);
     document.push_back(to_json(removed));
     if (!options.json) fmt::print("{} is no longer in the list; its files stay at {}\n", removed.name, removed.path.string());
   }
@@ -148,11 +153,7 @@ void add_models_verb(CLI::App& app, Invocation& invocation) {
   auto* verb = app.add_subcommand("models", "List, add, check and remove models");
   verb->require_subcommand(1);
   auto options = std::make_shared<Options>();
-  const auto subcommand = [&](const char* name, const char* help) {
-    CLI::App* sub = verb->add_subcommand(name, help);
-    sub->add_flag("--json", options->json, "One JSON document on standard output");
-    return sub;
-  };
+  const auto subcommand = [&](const char* name, const char* help) { return add_json_subcommand(*verb, name, help, options->json); };
 
   CLI::App* list_verb = subcommand("list", "The models in the list and in the models folders");
   list_verb->add_option("--models-dir", options->models_folder, "Look in this folder first");

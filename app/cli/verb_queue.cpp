@@ -1,7 +1,9 @@
 // attelier queue list|add|run|cancel|retry|clear and attelier history [WORDS]: the journal that the window shows.
 #include <poll.h>
 
+#include <algorithm>
 #include <ctime>
+#include <set>
 
 #include "app/cli/execute.h"
 #include "app/session/job_queue.h"
@@ -67,10 +69,49 @@ void print_entries(const std::vector<JournalEntry>& entries, const State& state)
   }
 }
 
+/// Tells what became of the jobs that were seen waiting.
+class QueueOutcome {
+ public:
+  QueueOutcome(const Journal& journal, Console& console) : journal_(journal), console_(console) { look(); }
+
+  /// Reports those that have ended since the last look.
+  void look() {
+    const int64_t version = journal_.version();
+    if (std::exchange(version_, version) == version) return;
+    const std::vector<int64_t> waiting = journal_.queue_ids();
+    const std::set<int64_t> now(waiting.begin(), waiting.end());
+    std::vector<int64_t> gone;
+    std::set_difference(waiting_.begin(), waiting_.end(), now.begin(), now.end(), std::back_inserter(gone));
+    waiting_ = now;
+    for (const JournalEntry& entry : journal_.brief_entries(gone)) tell(entry);
+  }
+
+  /// As of JobBatch; jobs that somebody cancelled do not count.
+  ExitCode code() const { return failed_ == 0 ? ExitCode::kOk : done_ == 0 ? code_ : ExitCode::kSomeFailed; }
+
+ private:
+  void tell(const JournalEntry& entry) {
+    console_.clear_line();
+    fmt::print("job {}: {}\n", entry.id, name(entry.state));
+    if (entry.state == JobState::kDone) ++done_;
+    if (entry.state != JobState::kFailed) return;
+    console_.log(LogLevel::kError, fmt::format("job {}: {}", entry.id, entry.error));
+    if (failed_++ == 0) code_ = static_cast<ExitCode>(entry.error_code);
+  }
+
+  const Journal& journal_;
+  Console& console_;
+  int64_t version_ = -1;
+  std::set<int64_t> waiting_;
+  size_t done_ = 0, failed_ = 0;
+  ExitCode code_ = ExitCode::kOk;
+};
+
 /// Runs what waits until nothing is left, or until a signal. Only in the process that owns the queue.
 void run_queue(Invocation& invocation) {
   const auto journal = journal_of(invocation);
   if (!journal->owns_queue()) fail(ExitCode::kTemporary, "{}: {} runs the queue already", journal->file().string(), journal->owner());
+  QueueOutcome outcome(*journal, invocation.console);
   JobQueue queue(*journal, {}, {.log = [&](int64_t, LogLevel level, const std::string& text) { invocation.console.log(level, text); }});
   int64_t shown = 0;
   while (!queue.is_idle()) {
@@ -78,10 +119,13 @@ void run_queue(Invocation& invocation) {
     const JobReport report = queue.report();
     if (report.id != 0 && report.id != std::exchange(shown, report.id)) invocation.console.log(LogLevel::kInfo, fmt::format("job {}: {}", report.id, journal->entry(report.id).title));
     if (report.id != 0 && !report.stage.empty()) invocation.console.report({report.stage, report.done, report.total});
+    outcome.look();
     poll(nullptr, 0, 50);
   }
+  outcome.look();
   invocation.console.clear_line();
   if (const std::string trouble = queue.trouble(); !trouble.empty()) fail(ExitCode::kBadInput, "{}", trouble);
+  invocation.exit_code = static_cast<int>(outcome.code());
 }
 
 }  // namespace

@@ -1,4 +1,5 @@
 // attelier scenes: pictures that the program draws itself, with captions and the exact truth behind them.
+#include <array>
 #include <cctype>
 #include <cmath>
 #include <thread>
@@ -89,6 +90,19 @@ std::map<std::string, int> named_characters() {
   return all;
 }
 
+/// What the small world has nothing of.
+constexpr std::array kFullWorldOptions = {"--output", "--frames", "--place", "--daytime", "--weather", "--things", "--characters", "--style", "--quality", "--lighting", "--fps", "--factor"};
+
+void check_small_world(const CLI::App& verb, const Options& o) {
+  std::vector<std::string> given;
+  for (const char* name : kFullWorldOptions)
+    if (const CLI::Option* option = verb.get_option(name); option->count() > 0) given.push_back(fmt::format("{} {}", name, fmt::join(option->results(), ",")));
+  if (o.world.truth && verb.count("--truth") > 0) given.emplace_back("--truth");
+  if (given.empty()) return;
+  fail(ExitCode::kUsage, "{}: --world small draws flat pictures with captions, and takes no more than --out, --count, --size and --seed; leave {} out or choose --world full", fmt::join(given, ", "),
+       given.size() == 1 ? "it" : "them");
+}
+
 void resolve(Options& o, const auto& places, const auto& daytimes, const auto& weathers, const auto& looks, const auto& kinds) {
   WorldOptions& w = o.world;
   if (!o.place.empty()) w.wish.place = places.at(o.place);
@@ -103,7 +117,6 @@ void resolve(Options& o, const auto& places, const auto& daytimes, const auto& w
   if (w.output == WorldOutput::kPairs && w.size % w.factor != 0)
     fail(ExitCode::kUsage, "--size {} is no multiple of --factor {}; pairs need one", w.size, w.factor);
   if (!w.wish.characters.empty()) {
-    if (o.which == "small") fail(ExitCode::kUsage, "--characters {}: nobody lives in the small world; choose --world full", fmt::join(o.characters, ","));
     if (w.output == WorldOutput::kStory) fail(ExitCode::kUsage, "--characters {}: a story draws its character from the seed; choose another --output", fmt::join(o.characters, ","));
     if (w.wish.place == world::Place::kStillLife || (!w.wish.things.empty() && world::stands_on_tables(w.wish.things.front())))
       fail(ExitCode::kUsage, "--characters {} cannot stand in a still life; choose another place and other things", fmt::join(o.characters, ","));
@@ -155,6 +168,7 @@ void add_scenes_verb(CLI::App& app, Invocation& invocation) {
   verb->footer("Examples:\n  attelier scenes --count 16 --out folder\n  attelier scenes --output video --frames 16 --place seaside --style watercolour --out folder\n  attelier scenes --world small --count 16 --out folder");
   verb->callback([=, &invocation] {
     const Context context = invocation.context();
+    if (options->which == "small") check_small_world(*verb, *options);
     resolve(*options, places, daytimes, weathers, looks, kinds);
     if (options->which == "small") {
       check_folder(options->world.folder, options->world.count * options->world.size * options->world.size * 6);

@@ -1,5 +1,6 @@
 // attelier styles list|add|show|rename|remove
 #include <ctime>
+#include <map>
 
 #include "app/cli/console.h"
 #include "app/session/style_library.h"
@@ -52,10 +53,15 @@ void list(const Options& options) {
 
 void remove(const Options& options) {
   StyleLibrary library;
-  Json removed = Json::array();
+  std::map<std::string, StyleEntry> entries;
   for (const std::string& name : options.names) {
-    removed.push_back(library.get(name).to_json());
+    StyleEntry entry = library.get(name);
+    entries.emplace(entry.name, std::move(entry));
+  }
+  Json removed = Json::array();
+  for (const auto& [name, entry] : entries) {
     library.remove(name);
+    removed.push_back(entry.to_json());
     if (!options.json) fmt::print("{} is no longer in the library\n", name);
   }
   if (options.json) fmt::print("{}\n", dump({{"removed", removed}}, 2));
@@ -67,11 +73,7 @@ void add_styles_verb(CLI::App& app, Invocation&) {
   CLI::App* verb = app.add_subcommand("styles", "The styles that you keep: list, add, show, rename, remove");
   verb->require_subcommand(1);
   auto options = std::make_shared<Options>();
-  const auto subcommand = [&](const char* name, const char* help) {
-    CLI::App* sub = verb->add_subcommand(name, help);
-    sub->add_flag("--json", options->json, "One JSON document on standard output");
-    return sub;
-  };
+  const auto subcommand = [&](const char* name, const char* help) { return add_json_subcommand(*verb, name, help, options->json); };
 
   CLI::App* list_verb = subcommand("list", "All styles, or those in whose names and notes all words occur");
   list_verb->add_option("words", options->words, "Only those with these words")->type_name("WORDS");

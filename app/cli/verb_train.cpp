@@ -22,7 +22,7 @@ void add_train_verb(CLI::App& app, Invocation& invocation) {
   verb->add_flag("--restart", options->training.restart, "Begin again although there is a checkpoint, which will be overwritten")->excludes(resume);
   verb->add_flag("--export", options->training.export_only, "Train nothing: write the model, the sheet and the figures of the last checkpoint");
   verb->add_option("--device", options->device, "auto, cpu or cuda");
-  verb->add_option("--threads", options->threads, "CPU threads, 0 = all");
+  verb->add_option("--threads", options->threads, "CPU threads, 0 = all")->check(CLI::Range(0, 4096));
   verb->callback([options, &invocation] {
     Context context = invocation.context();
     context.device = parse_device(options->device);

@@ -77,7 +77,8 @@ TEST_F(ProgramTest, ScenesShowTheCharactersThatAreWanted) {
   fs::remove_all(out_);
   fs::create_directory(out_);
   expect_failure({"scenes", "--characters", "nobody", "--out", out_}, 2, "nobody");
-  expect_failure({"scenes", "--characters", "mia", "--world", "small", "--out", out_}, 2, "nobody lives in the small world");
+  expect_failure({"scenes", "--characters", "mia", "--world", "small", "--out", out_}, 2, "--characters mia: --world small draws flat pictures");
+  expect_failure({"scenes", "--world", "small", "--style", "watercolour", "--place", "seaside", "--truth", "--out", out_}, 2, "--place seaside, --style watercolour, --truth: --world small");
   expect_failure({"scenes", "--characters", "mia", "--place", "still-life", "--out", out_}, 2, "cannot stand in a still life");
 }
 
@@ -158,6 +159,30 @@ TEST_F(ProgramTest, SomeJobsFail) {
   EXPECT_EQ(result.code, 7) << result.errors;
   EXPECT_TRUE(fs::exists(out_ + "/generate_0_0000.png"));
   EXPECT_EQ(run({"run", home_.write("bad.json", "{}").string(), home_.write("worse.json", "[").string()}).code, 3);
+  if (kSanitized) return;  // the sanitizer itself needs terabytes of addresses
+  const std::string large = home_.write("large.json", Json({{"method", "generate"}, {"model", model_}, {"params", {{"steps", 1}, {"size", {16384, 16384}}, {"vae_tiling", "off"}}}, {"output", {{"dir", out_}}}, {"run", {{"threads", 1}}}}).dump()).string();
+  const ProgramResult memory = Program(home_.path(), {"run", large, job, "--name", "after.png", "--threads", "1", "-q"}, "", {}, uint64_t{2} << 30).finish();
+  EXPECT_EQ(memory.code, 7) << memory.errors;
+  EXPECT_NE(memory.errors.find("out of memory"), std::string::npos) << memory.errors;
+  EXPECT_TRUE(fs::exists(out_ + "/after.png"));
+}
+
+TEST_F(ProgramTest, TheQueueTellsWhatBecameOfItsJobs) {
+  const auto add = [&](const std::string& name, const std::string& model) {
+    const Json job = {{"method", "generate"}, {"model", model}, {"params", {{"steps", 2}}}, {"output", {{"dir", out_}}}};
+    const ProgramResult added = run({"queue", "add", home_.write(name, job.dump()).string()});
+    EXPECT_EQ(added.code, 0) << added.errors;
+    return added.output.substr(0, added.output.find('\n'));
+  };
+  const std::string bad = (*models_ / "overflow").string();
+  const std::string failing = add("bad.json", bad), good = add("good.json", model_);
+  const ProgramResult both = run({"queue", "run", "-q"});
+  EXPECT_EQ(both.code, 7) << both.errors;
+  EXPECT_EQ(both.output, "job " + failing + ": failed\njob " + good + ": done\n");
+  EXPECT_NE(both.errors.find("error: job " + failing + ": "), std::string::npos) << both.errors;
+  add("bad.json", bad);
+  EXPECT_EQ(run({"queue", "run", "-q"}).code, 6) << "a lone job's own code";
+  EXPECT_EQ(run({"queue", "run", "-q"}).code, 0) << "nothing waits";
 }
 
 TEST_F(ProgramTest, APictureRepeatsItself) {
@@ -239,6 +264,7 @@ TEST_F(ProgramTest, InspectWritesMapsOfAJob) {
   expect_failure({"inspect", picture, maps + "/m.png", "--model", model_, "--word", "zebra", "-q"}, 2, "the prompt's words are");
   expect_failure({"inspect", picture, maps + "/m.png", "--model", model_, "--layer", "cellar", "-q"}, 2, "the layers are down 0.0");
   expect_failure({"inspect", picture, maps + "/m.png", "--model", model_, "--step", "99", "-q"}, 2, "kept were the steps 0");
+  expect_failure({"inspect", picture, maps + "/m.txt", "--model", model_, "-q"}, 2, "end OUT in one of these");
 }
 
 TEST_F(ProgramTest, BenchComparesWithAndWithoutAProgram) {

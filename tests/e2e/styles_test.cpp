@@ -98,7 +98,8 @@ TEST_F(StylesTest, AFileComesBeforeAStyleAndWhatIsNeitherIsNamed) {
   const ProgramResult twice = run({"styles", "add", "rain", picture("tree")});
   EXPECT_EQ(twice.code, 2);
   EXPECT_NE(twice.errors.find("already"), std::string::npos) << twice.errors;
-  EXPECT_EQ(run({"styles", "remove", "snow"}).code, 2);
+  EXPECT_EQ(run({"styles", "remove", "rain", "snow"}).code, 2);
+  EXPECT_EQ(run({"styles", "show", "rain"}).code, 0) << "nothing is removed where one is unknown";
   EXPECT_EQ(run({"styles", "add", "broken", file("tiny")}).code, 3);
   const Json job = Json::parse(run({"style", "--content", picture("house"), "--style", "rain", "--print-job"}).output);
   EXPECT_TRUE(fs::path(job["inputs"]["style"].get<std::string>()).is_absolute()) << job.dump();

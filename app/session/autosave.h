@@ -9,7 +9,7 @@
 #include <string>
 
 #include "app/session/document.h"
-#include "app/session/file_lock.h"
+#include "core/base/file_lock.h"
 
 namespace attelier {
 

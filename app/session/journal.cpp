@@ -8,9 +8,9 @@
 #include <mutex>
 #include <sstream>
 
-#include "app/session/file_lock.h"
 #include "app/session/sqlite.h"
 #include "core/base/error.h"
+#include "core/base/file_lock.h"
 #include "core/base/files.h"
 #include "core/base/json_text.h"
 #include "core/text/byte_pairs.h"

@@ -8,7 +8,7 @@
 #include <thread>
 #include <utility>
 
-#include "app/session/file_lock.h"
+#include "core/base/file_lock.h"
 #include "core/base/files.h"
 #include "core/base/json_text.h"
 #include "core/media/image.h"

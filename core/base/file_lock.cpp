@@ -1,4 +1,4 @@
-#include "app/session/file_lock.h"
+#include "core/base/file_lock.h"
 
 #include <fcntl.h>
 #include <sys/file.h>

@@ -77,12 +77,10 @@ struct Options {
   std::vector<std::string> things, characters;
 };
 
-constexpr int kNamedCharacters = 24;
-
 /// The characters that have a name of their own, with their numbers.
 std::map<std::string, int> named_characters() {
   std::map<std::string, int> all;
-  for (int number = 0; number < kNamedCharacters; ++number) {
+  for (int number = 0; number < world::kNamedCharacters; ++number) {
     std::string name = world::identity(number).name;
     for (char& c : name) c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
     all[name] = number;

@@ -19,7 +19,7 @@ void add_train_verb(CLI::App& app, Invocation& invocation) {
   auto options = std::make_shared<Options>();
   verb->add_option("config", options->config, "Training configuration (JSON); assets/examples/training holds some to start from")->required();
   auto* resume = verb->add_flag("--resume", options->training.resume, "Go on from the last checkpoint");
-  verb->add_flag("--restart", options->training.restart, "Begin again although there is a checkpoint, which will be overwritten")->excludes(resume);
+  verb->add_flag("--restart", options->training.restart, "Begin again although there is a checkpoint, which is removed")->excludes(resume);
   verb->add_flag("--export", options->training.export_only, "Train nothing: write the model, the sheet and the figures of the last checkpoint");
   verb->add_option("--device", options->device, "auto, cpu or cuda");
   verb->add_option("--threads", options->threads, "CPU threads, 0 = all")->check(CLI::Range(0, 4096));
@@ -31,7 +31,7 @@ void add_train_verb(CLI::App& app, Invocation& invocation) {
       const TrainingResult result = train(options->config, options->training, context);
       for (const Metric& metric : result.metrics) fmt::print("{}\t{:.4f}\n", metric.name, metric.value);
     } catch (const StateSaved&) {
-      if (Invocation::signal_received() == SIGTERM) fail(ExitCode::kTemporary, "stopped; the state is saved, go on with --resume");
+      if (Invocation::signal_received() == SIGTERM) fail(ExitCode::kTemporary, "stopped; the state is saved, go on with {}", options->training.export_only ? "--export" : "--resume");
       throw;
     }
   });

@@ -218,7 +218,7 @@ void check_characters(const Json& config, ConfigProblems& problems) {
   if (!config.at("kinds").is_null()) problems.add("/characters", "stands beside \"kinds\"; one network tells either apart");
   std::set<std::string> names;
   for (const int number : numbers)
-    if (!names.insert(world::identity(number).name).second) problems.add("/characters", "has two that are called {}; of the first 24 every one has a name of its own", world::identity(number).name);
+    if (!names.insert(world::identity(number).name).second) problems.add("/characters", "has two that are called {}; of the first {} every one has a name of its own", world::identity(number).name, world::kNamedCharacters);
 }
 
 void check(const Json& config, const std::filesystem::path&, ConfigProblems& problems) {

@@ -30,6 +30,8 @@ class NoiseLevels {
   NoiseLevels(const Json& scheduler_config, double snr_limit);
 
   int64_t count() const { return static_cast<int64_t>(alphas_.size()); }
+  /// The timestep in the middle of part `index` of `parts` equal ones, so that any number of measurements covers the whole range.
+  int64_t timestep_of_part(int64_t index, int64_t parts) const { return (2 * index + 1) * count() / (2 * parts); }
   bool predicts_velocity() const { return velocity_; }
   /// Fills noisy, timestep, target and weight. clean and noise [B, C, h, w]; one timestep in 0 .. count() - 1 a row.
   void add_noise(NoisyBatch& batch, const at::Tensor& clean, const at::Tensor& noise, const std::vector<int64_t>& timesteps) const;

@@ -11,8 +11,27 @@ namespace {
 
 constexpr int64_t kSheetSteps = 25;
 constexpr double kSheetGuidance = 5;
+constexpr int64_t kLargestPool = 2048, kVariants = 4;  // unless the configuration says how many: of each picture that a folder has
 
 at::Tensor twice(const at::Tensor& x) { return x.defined() ? at::cat({x, x}) : x; }
+
+int64_t pool_size(const Json& config, const SampleSource& source) {
+  if (!config.at("pool").is_null()) return config.at("pool");
+  const std::optional<int64_t> pictures = source.count();
+  return pictures ? std::min(kVariants * *pictures, kLargestPool) : kLargestPool;
+}
+
+/// Such a picture teaches the empty prompt alone: no word of a later prompt asks for it.
+void warn_of_missing_captions(const SampleSource& source, const Context& context) {
+  constexpr size_t kNamed = 3;
+  std::vector<std::string> names;
+  for (const std::filesystem::path& file : source.uncaptioned()) names.push_back(file.string());
+  if (names.empty()) return;
+  const size_t missing = names.size();
+  names.resize(std::min(missing, kNamed));
+  context.warn("{} of {} pictures have no caption and teach the empty prompt alone: {}{}; write a .txt beside each, or \"caption\" in /data for all", missing, source.count().value_or(0),
+               fmt::join(names, ", "), missing > kNamed ? ", ..." : "");
+}
 
 }  // namespace
 
@@ -23,7 +42,7 @@ DenoisingObjective::DenoisingObjective(const Json& config, const Json& scheduler
       levels_(scheduler_config, config.at("snr_limit").get<double>()),
       seed_(config.at("seed").get<uint64_t>()),
       batch_(config.at("batch").get<int64_t>()),
-      pool_(config.at("pool").get<int64_t>(), config.at("fresh").get<int64_t>(), config.at("data").at("drawing_threads").get<int>(), [this](int64_t first, int64_t count, int threads) {
+      pool_(pool_size(config, *source_), config.at("fresh").get<int64_t>(), config.at("data").at("drawing_threads").get<int>(), [this](int64_t first, int64_t count, int threads) {
         // Drawn side by side, encoded one after the other: an encoder has threads of its own.
         std::vector<Example> made;
         for (const Sample& sample : draw_samples(*source_, first, count, threads)) made.push_back(make_example(first++, sample));
@@ -42,7 +61,10 @@ Example DenoisingObjective::make_example(int64_t number, const Sample& sample) {
 
 Example DenoisingObjective::example(int64_t number) { return make_example(number, source_->sample(number)); }
 
-void DenoisingObjective::prepare(int64_t step, const Context& context) { pool_.fill(step, context, "encoding"); }
+void DenoisingObjective::prepare(int64_t step, const Context& context) {
+  if (config_.at("caption_dropout").get<double>() < 1) warn_of_missing_captions(*source_, context);
+  pool_.fill(step, context, "encoding");
+}
 
 NoisyBatch DenoisingObjective::assemble(const std::vector<const Example*>& examples, at::Device device) {
   const auto stacked = [&](at::Tensor Example::*member, double scale) {
@@ -91,17 +113,17 @@ at::Tensor DenoisingObjective::loss(int64_t step, int64_t micro, const Context& 
 
 std::vector<Metric> DenoisingObjective::validate(const Context& context) {
   double sum = 0;
-  const int64_t count = config_.at("validation_pictures").get<int64_t>(), step = levels_.count() / std::max<int64_t>(count, 1);
+  const int64_t count = config_.at("validation_pictures").get<int64_t>();
   for (int64_t i = 0; i < count; ++i) {
     context.check_stop();
     const Example one = example(-1000 - i);
     NoisyBatch batch = assemble({&one}, context.device);
     const at::Tensor clean = one.latent.unsqueeze(0).to(context.device).to(at::kFloat);
-    levels_.add_noise(batch, clean, at::randn(clean.sizes(), make_generator(static_cast<uint64_t>(i)), at::kFloat).to(context.device), {std::min(i * step + step / 2, levels_.count() - 1)});
+    levels_.add_noise(batch, clean, at::randn(clean.sizes(), make_generator(static_cast<uint64_t>(i)), at::kFloat).to(context.device), {levels_.timestep_of_part(i, count)});
     sum += (predict(batch, context).to(at::kFloat) - batch.target).pow(2).mean().item<double>();
   }
   if (count == 0) return {};
-  return {{levels_.predicts_velocity() ? "velocity error" : "noise error", sum / static_cast<double>(count)}};
+  return {{fmt::format("{} error{}", levels_.predicts_velocity() ? "velocity" : "noise", source_->count() ? " of training pictures" : ""), sum / static_cast<double>(count)}};
 }
 
 at::Tensor DenoisingObjective::sample(const Example& example, uint64_t seed, const Context& context) {
@@ -125,11 +147,11 @@ ConfigShape denoising_shape(Json picture_size) {
   ConfigShape shape;
   shape.parameters = {
       {.name = "picture_size", .label = "picture_size", .help = "Side of the training pictures in pixels", .type = kInteger, .default_value = std::move(picture_size), .minimum = 8, .maximum = 4096},
-      {.name = "pool", .label = "pool", .help = "Encoded pictures at hand", .type = kInteger, .default_value = 2048, .minimum = 1, .maximum = 1e7},
+      {.name = "pool", .label = "pool", .help = "Encoded pictures at hand; absent: 2048, of a folder at most four of each picture", .type = kInteger, .default_value = nullptr, .minimum = 1, .maximum = 1e7},
       {.name = "fresh", .label = "fresh", .help = "New ones a step, in place of the oldest", .type = kInteger, .default_value = 4, .minimum = 0, .maximum = 65536},
       {.name = "caption_dropout", .label = "caption_dropout", .help = "Share of pictures shown without their caption", .default_value = 0.1, .minimum = 0, .maximum = 1},
       {.name = "snr_limit", .label = "snr_limit", .help = "Gamma of min-SNR weighting; 0 = every timestep counts the same", .default_value = 5, .minimum = 0, .maximum = 1e9},
-      {.name = "validation_pictures", .label = "validation_pictures", .help = "Held-out pictures of the noise error", .type = kInteger, .default_value = 16, .minimum = 0, .maximum = 10000},
+      {.name = "validation_pictures", .label = "validation_pictures", .help = "Pictures of the noise error: held out, but of a folder its own", .type = kInteger, .default_value = 16, .minimum = 0, .maximum = 10000},
       {.name = "sheet", .label = "sheet", .help = "Prompts of the sample sheet", .type = kTexts, .default_value = Json::array()}};
   shape.groups.push_back(data_group());
   return shape;

@@ -28,7 +28,7 @@ class DenoisingObjective : public Objective {
   at::Tensor loss(int64_t step, int64_t micro, const Context& context) override;
   void end_step() override { pool_.swap_in(); }
   void abandon_step() override { pool_.settle(); }
-  /// The plain squared error on held-out pictures, at fixed noise and timesteps.
+  /// The plain squared error on held-out pictures, at fixed noise and timesteps. Where the source holds none back, the figure's name says so.
   std::vector<Metric> validate(const Context& context) override;
 
  protected:
@@ -43,7 +43,7 @@ class DenoisingObjective : public Objective {
   /// The network's answer [B, C, h, w] to batch.noisy, any float dtype.
   virtual at::Tensor predict(const NoisyBatch& batch, const Context& context) = 0;
 
-  /// The example of picture `number`, negative: held out.
+  /// The example of picture `number`, negative: held out where the source holds any.
   Example example(int64_t number);
   /// A batch of examples on the device, without noise yet; captions as given.
   static NoisyBatch assemble(const std::vector<const Example*>& examples, at::Device device);

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <array>
+#include <fstream>
+#include <set>
 #include <sstream>
 
 #include "core/base/error.h"
@@ -26,6 +28,21 @@ bool is_picture_name(const fs::path& path) {
   std::transform(ending.begin(), ending.end(), ending.begin(), [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
   constexpr std::array kEndings = {".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff"};
   return !path.filename().string().starts_with('.') && std::find(kEndings.begin(), kEndings.end(), ending) != kEndings.end();
+}
+
+/// Whether a training run keeps its files in `folder`: its configuration, and the curve or the figures that come with the first picture it draws.
+bool is_of_a_run(const fs::path& folder) {
+  std::error_code ignored;
+  if (!fs::is_regular_file(folder / "losses.csv", ignored) && !fs::is_regular_file(folder / "figures.json", ignored)) return false;
+  std::ifstream stream(folder / "config.json");
+  const Json config = Json::parse(stream, nullptr, false);
+  return config.is_object() && config.contains("objective");
+}
+
+/// A run whose folder lies among its pictures would go on with other pictures than it began with.
+bool is_drawn_by_a_run(const fs::path& path, bool is_folder) {
+  const std::string name = path.filename().string();
+  return (is_folder ? name == "sheets" : name == "sheet.png" || name == "losses.png") && is_of_a_run(path.parent_path());
 }
 
 std::string text_of(const Json& line, std::initializer_list<const char*> keys) {
@@ -68,10 +85,20 @@ FolderListing list_pictures(const fs::path& folder, const std::string& caption) 
   for (const char* name : {"metadata.jsonl", "captions.jsonl"})
     if (fs::is_regular_file(folder / name, error)) return from_lines(folder / name, caption);
   std::vector<fs::path> files;
-  for (auto entry = fs::recursive_directory_iterator(folder, fs::directory_options::skip_permission_denied, error); !error && entry != fs::recursive_directory_iterator(); entry.increment(error))
-    if (is_picture_name(entry->path()) && entry->is_regular_file(error)) files.push_back(entry->path());
+  std::set<fs::path> runs;
+  for (auto entry = fs::recursive_directory_iterator(folder, fs::directory_options::skip_permission_denied, error); !error && entry != fs::recursive_directory_iterator(); entry.increment(error)) {
+    std::error_code ignored;  // of one entry, a link to nowhere for instance
+    const bool is_folder = entry->is_directory(ignored);
+    if (is_drawn_by_a_run(entry->path(), is_folder)) {
+      if (is_folder) entry.disable_recursion_pending();
+      runs.insert(entry->path().parent_path());
+    } else if (is_picture_name(entry->path()) && entry->is_regular_file(ignored)) {
+      files.push_back(entry->path());
+    }
+  }
   std::sort(files.begin(), files.end());
   FolderListing listing;
+  listing.runs.assign(runs.begin(), runs.end());
   for (const fs::path& file : files) {
     try {
       listing.pictures.push_back({file, caption_beside(file, caption), {}});

@@ -26,8 +26,9 @@ class FolderSource : public SampleSource {
     }
     for (const std::string& reason : left_out) context.warn("left out: {}", reason);
     if (!left_out.empty()) context.warn("{} of {} pictures of {} are left out", left_out.size(), left_out.size() + pictures_.size(), folder.string());
+    for (const fs::path& run : listing.runs) context.info("{}: the sheets and the loss curve of this run are no training pictures", run.string());
     if (pictures_.empty()) fail(ExitCode::kBadInput, "/data/path: {} has no picture that can be read; put PNG, JPEG or WebP files there", folder.string());
-    context.info("{} pictures in {}", pictures_.size(), folder.string());
+    context.info("{} pictures in {}; all of them are trained on, so sheets and figures show no others", pictures_.size(), folder.string());
     const auto given = std::count_if(pictures_.begin(), pictures_.end(), [](const ListedPicture& picture) { return !picture.condition.empty(); });
     has_condition_ = given == static_cast<int64_t>(pictures_.size());
   }
@@ -37,10 +38,17 @@ class FolderSource : public SampleSource {
     for (const ListedPicture& picture : pictures_) all.push_back(picture.caption);
     return all;
   }
+  std::optional<int64_t> count() const override { return static_cast<int64_t>(pictures_.size()); }
+  std::vector<fs::path> uncaptioned() const override {
+    std::vector<fs::path> files;
+    for (const ListedPicture& picture : pictures_)
+      if (picture.caption.empty()) files.push_back(picture.file);
+    return files;
+  }
   bool has_condition() const override { return has_condition_; }
 
   Sample sample(int64_t number) const override {
-    const auto count = static_cast<int64_t>(pictures_.size());
+    const int64_t count = *this->count();
     if (number < 0) return prepare(pictures_[static_cast<size_t>((-1 - number) % count)], 1, 0.5, 0.5, false);
     // Every picture once before any comes again, in an order of its own for each round.
     const int64_t round = number / count;

@@ -1,5 +1,11 @@
 #include "core/training/journal.h"
 
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <cctype>
+#include <cstdio>
+
 #include "core/base/files.h"
 #include "core/media/image.h"
 
@@ -18,14 +24,51 @@ void list_changes(const Json& before, const Json& now, std::vector<std::string>&
   }
 }
 
+/// `made` takes the place of `folder`: in one step where the file system can exchange two names; elsewhere there is neither for a moment, but never a part.
+void put_in_place(const fs::path& made, const fs::path& folder) {
+  if (!fs::exists(fs::symlink_status(folder))) return fs::rename(made, folder);
+  fs::path old = made;
+  if (renameat2(AT_FDCWD, made.c_str(), AT_FDCWD, folder.c_str(), RENAME_EXCHANGE) != 0) {
+    old += "-old";
+    fs::rename(folder, old);
+    fs::rename(made, folder);
+  }
+  std::error_code ignored;
+  fs::remove_all(old, ignored);
+}
+
+/// "state.safetensors.tmp-4711" or "model.tmp-4711-old"; of folders no other than the model's, for a run may lie among files that are not its own.
+bool is_leftover(const fs::directory_entry& entry) {
+  constexpr std::string_view kMark = ".tmp-";
+  const std::string name = entry.path().filename().string();
+  const size_t mark = name.find(kMark);
+  std::error_code ignored;
+  return mark != std::string::npos && std::isdigit(static_cast<unsigned char>(name[mark + kMark.size()])) != 0 && (!entry.is_directory(ignored) || name.starts_with("model.tmp-"));
+}
+
 }  // namespace
+
+FileLock lock_run(const fs::path& folder) {
+  std::error_code error;
+  fs::create_directories(folder, error);
+  if (error) fail(ExitCode::kBadInput, "/output: {}: cannot be created: {}; choose another folder", folder.string(), error.message());
+  const fs::path file = folder / "lock";
+  if (std::optional<FileLock> lock = FileLock::take(file)) return std::move(*lock);
+  fail(ExitCode::kBadInput, "/output: {} is in use, {} trains there; wait until it ends, stop it, or choose another folder", folder.string(), FileLock::holder(file));
+}
 
 Journal::Journal(fs::path folder, Json config) : folder_(std::move(folder)), config_(std::move(config)) {}
 
-void Journal::open(const Optimizer& optimizer) {
+void Journal::remove_leftovers() const {
+  std::error_code ignored;
+  std::vector<fs::path> leftovers;
+  for (const fs::directory_entry& entry : fs::directory_iterator(folder_, ignored))
+    if (is_leftover(entry)) leftovers.push_back(entry.path());
+  for (const fs::path& leftover : leftovers) fs::remove_all(leftover, ignored);
+}
+
+void Journal::open(const Optimizer& optimizer) const {
   std::error_code error;
-  fs::create_directories(folder_, error);
-  if (error) fail(ExitCode::kBadInput, "/output: {}: cannot be created: {}; choose another folder", folder_.string(), error.message());
   write_file_atomically(folder_ / "config.json", config_.dump(2) + "\n");
   const int64_t state = optimizer.state_bytes(), needed = state + state / 8 + (fs::exists(state_path(), error) ? 0 : state);
   const fs::space_info space = fs::space(folder_, error);
@@ -34,11 +77,13 @@ void Journal::open(const Optimizer& optimizer) {
          folder_.string(), static_cast<double>(space.available) / 1e6, static_cast<double>(needed) / 1e6);
 }
 
-int64_t Journal::resume(Optimizer& optimizer, const Context& context) {
+void Journal::discard_state() const {
   std::error_code error;
-  if (!fs::exists(state_path(), error)) fail(ExitCode::kBadInput, "{}: there is no checkpoint to go on from; start without --resume", state_path().string());
-  for (const fs::directory_entry& entry : fs::directory_iterator(folder_, error))
-    if (entry.path().filename().string().find(".tmp-") != std::string::npos) fs::remove(entry.path(), error);
+  fs::remove(state_path(), error);
+  if (error) fail(ExitCode::kBadInput, "/output: {}: cannot be removed: {}; remove it, or choose another folder", state_path().string(), error.message());
+}
+
+int64_t Journal::resume(Optimizer& optimizer, const Context& context) {
   const auto source = open_tensors(state_path());
   const auto& metadata = source->metadata();
   if (!metadata.contains("step")) fail(ExitCode::kModel, "{}: holds no training state; choose another output or start again with --restart", state_path().string());
@@ -70,10 +115,19 @@ void Journal::save(int64_t step, const Optimizer& optimizer) const {
   write_safetensors(state_path(), optimizer.state(), {{"step", std::to_string(step)}, {"smooth_loss", fmt::format("{}", smooth_)}, {"config", config_.dump()}});
 }
 
-void Journal::describe_model() const {
-  const fs::path folder = model_path() / "training";
-  fs::create_directories(folder);
-  write_file_atomically(folder / (config_.at("objective").get<std::string>() + ".json"), config_.dump(2) + "\n");
+void Journal::write_model(const std::function<void(const fs::path& folder)>& write) const {
+  fs::path beside = model_path();
+  beside += fmt::format(".tmp-{}", getpid());
+  try {
+    fs::create_directories(beside / "training");
+    write(beside);
+    write_file_atomically(beside / "training" / (config_.at("objective").get<std::string>() + ".json"), config_.dump(2) + "\n");
+    put_in_place(beside, model_path());
+  } catch (...) {
+    std::error_code ignored;
+    fs::remove_all(beside, ignored);
+    throw;
+  }
 }
 
 void Journal::show(const at::Tensor& sheet, int64_t step, const std::vector<Metric>& metrics) const {

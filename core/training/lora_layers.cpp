@@ -93,7 +93,7 @@ void LoraLayers::write(const std::filesystem::path& file, Naming naming) const {
     name = kohya_prefix(entry.component, two_encoders) + name;
     tensors.emplace_back(name + ".lora_down.weight", down);
     tensors.emplace_back(name + ".lora_up.weight", up);
-    tensors.emplace_back(name + ".alpha", at::full({}, alpha_, at::kHalf));
+    tensors.emplace_back(name + ".alpha", at::full({}, alpha_, at::kFloat));
   }
   std::map<std::string, std::string> metadata = {{"format", "pt"}};
   if (naming == Naming::kDiffusers) {

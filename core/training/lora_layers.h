@@ -24,8 +24,8 @@ class LoraLayers : public nn::Module {
   /// Puts the matrices beside the layers, until this object ends. Call it once they have their storage; changes of their values are seen at once.
   void attach();
 
-  /// float16. Names as kohya's scripts (lora_unet_..., with alpha) or as diffusers and PEFT write them (unet....lora_A.weight, alpha in the metadata);
-  /// core/weights/lora.h reads both.
+  /// float16; alpha float32, since half precision has no 0.1. Names as kohya's scripts (lora_unet_..., with alpha) or as diffusers and PEFT write them
+  /// (unet....lora_A.weight, alpha in the metadata); core/weights/lora.h reads both.
   enum class Naming { kKohya, kDiffusers };
   void write(const std::filesystem::path& file, Naming naming) const;
 

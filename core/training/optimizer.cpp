@@ -110,6 +110,7 @@ NamedTensors Optimizer::state() const {
     if (slot.parameter->is_buffer) continue;
     tensors.emplace_back("moment1." + slot.name, slot.moment1);
     tensors.emplace_back("moment2." + slot.name, slot.moment2);
+    tensors.emplace_back("step." + slot.name, slot.step);
   }
   return tensors;
 }
@@ -141,7 +142,10 @@ void Optimizer::restore(const TensorSource& source, int64_t step) {
     if (slot.parameter->is_buffer) continue;
     load("moment1." + slot.name, slot.moment1);
     load("moment2." + slot.name, slot.moment2);
-    slot.step.fill_(static_cast<double>(step));
+    // A parameter that a step has no gradient for is not stepped: the text layers of an SDXL LoRA where every caption of the batch was dropped. States
+    // written before this was kept have the run's steps alone.
+    if (source.tensors().contains("step." + slot.name)) load("step." + slot.name, slot.step);
+    else slot.step.fill_(static_cast<double>(step));
   }
 }
 

@@ -36,12 +36,12 @@ class Optimizer {
   /// Exchanges the weights with their average (call again to exchange back).
   void swap_average();
 
-  /// "model.NAME", "average.NAME" and, of parameters, "moment1.NAME", "moment2.NAME".
+  /// "model.NAME", "average.NAME" and, of parameters, "moment1.NAME", "moment2.NAME" and "step.NAME", how often AdamW has stepped it.
   NamedTensors state() const;
   int64_t state_bytes() const;
   /// The name of a parameter that holds NaN or Inf, empty if all are finite.
   std::string not_finite() const;
-  /// Throws Error(kModel) when a tensor is missing or has another shape.
+  /// `step`: of the run. Throws Error(kModel) when a tensor is missing or has another shape.
   void restore(const TensorSource& source, int64_t step);
 
  private:

@@ -4,7 +4,9 @@
 #include <ATen/ATen.h>
 
 #include <cstdint>
+#include <filesystem>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -24,14 +26,18 @@ struct Sample {
   at::Tensor condition{};   // uint8 [3, S, S]: a picture that the user gave for a ControlNet; undefined otherwise
 };
 
-/// An endless row of pictures: sample(n) is a pure function of n and safe to call from several threads. Negative numbers are never trained on
-/// (of a folder they are its pictures in order, cropped in the middle).
+/// An endless row of pictures: sample(n) is a pure function of n and safe to call from several threads. Negative numbers are held out, no step is
+/// trained on them; but a source whose pictures are counted holds none back, and there they are the same pictures in order, cropped in the middle.
 class SampleSource {
  public:
   virtual ~SampleSource() = default;
   virtual Sample sample(int64_t number) const = 0;
   /// About `count` captions as the source makes them: what a vocabulary is learnt from.
   virtual std::vector<std::string> captions(int64_t count) const = 0;
+  /// How many different pictures there are; nothing where new ones are drawn for ever.
+  virtual std::optional<int64_t> count() const { return std::nullopt; }
+  /// Pictures that their owner has given no caption, by file.
+  virtual std::vector<std::filesystem::path> uncaptioned() const { return {}; }
   /// Whether depth, normals, kinds and instances are there.
   virtual bool has_truth() const { return false; }
   /// Whether every sample has `condition`.

@@ -37,6 +37,30 @@ std::string duration_text(double seconds) {
   return fmt::format("{}:{:02}:{:02}", whole / 3600, whole / 60 % 60, whole % 60);
 }
 
+bool goes_on(const TrainingOptions& options) { return options.resume || options.export_only; }
+
+/// A checkpoint is needed by who goes on, and in the way of who begins.
+void check_checkpoint(const fs::path& folder, const TrainingOptions& options) {
+  std::error_code error;
+  const bool exists = fs::exists(folder / "state.safetensors", error);
+  if (goes_on(options) && !exists)
+    fail(ExitCode::kBadInput, "/output: {} holds no checkpoint to go on from; start without {}", folder.string(), options.resume ? "--resume" : "--export");
+  if (!goes_on(options) && !options.restart && exists)
+    fail(ExitCode::kBadInput, "/output: {} holds the checkpoint of a run; go on with --resume, begin again with --restart, or choose another folder", folder.string());
+}
+
+/// With its first weights. Who goes on loses nothing by a stop here: the state is on the disk.
+std::unique_ptr<Objective> make_objective(const CheckedConfig& checked, const fs::path& base, const TrainingOptions& options, const Context& context) {
+  try {
+    std::unique_ptr<Objective> objective = checked.kind->make(checked.config, base, context);
+    objective->initialise(make_generator(checked.config.at("seed")), context.device);
+    return objective;
+  } catch (const Interrupted&) {
+    if (goes_on(options)) throw StateSaved();
+    throw;
+  }
+}
+
 class Run {
  public:
   Run(Objective& objective, const Json& config, const fs::path& folder, const Context& context)
@@ -51,17 +75,26 @@ class Run {
         show_(config.at("show_every_seconds"), config.at("show_every_steps")) {}
 
   TrainingResult go(const TrainingOptions& options) {
-    if (options.resume || options.export_only) step_ = journal_.resume(optimizer_, context_);
-    if (!options.export_only) {
-      journal_.open(optimizer_);
-      train_all();
-      journal_.save(step_, optimizer_);
+    journal_.remove_leftovers();
+    if (goes_on(options)) saved_step_ = step_ = journal_.resume(optimizer_, context_);
+    try {
+      if (!options.export_only) work(options);
+      show();
+    } catch (const Interrupted&) {
+      if (saved_step_ == step_) throw StateSaved();
+      throw;
     }
-    show();
     return {step_, journal_.smooth_loss(), metrics_};
   }
 
  private:
+  void work(const TrainingOptions& options) {
+    journal_.open(optimizer_);
+    if (!goes_on(options)) journal_.discard_state();
+    train_all();
+    write_state();
+  }
+
   void train_all() {
     if (step_ < total_) objective_.prepare(step_, context_);
     first_step_ = step_, first_time_ = Clock::now();
@@ -70,7 +103,7 @@ class Run {
       train_step();
       const bool stopping = context_.stop.stop_requested();
       if (stopping || (save_.rings(step_) && step_ < total_)) save(stopping);
-      if (stopping) throw StateSaved();
+      if (stopping) throw Interrupted();
       if (show_.rings(step_) && step_ < total_) show_on_the_way();
     }
   }
@@ -105,10 +138,15 @@ class Run {
                   static_cast<double>(pictures_a_step_) / each, duration_text(each * static_cast<double>(total_ - step_ - 1)));
   }
 
+  void write_state() {
+    journal_.save(step_, optimizer_);
+    saved_step_ = step_;
+  }
+
   /// A full disk in the middle of a run costs a checkpoint, not the run.
   void save(bool last) {
     try {
-      journal_.save(step_, optimizer_);
+      write_state();
     } catch (const Error& error) {
       if (last || error.code() != ExitCode::kBadInput) throw;
       context_.warn("step {}: the checkpoint failed, the run goes on with the one before: {}", step_, error.what());
@@ -121,7 +159,7 @@ class Run {
       show();
     } catch (const Interrupted&) {
       save(true);
-      throw StateSaved();
+      throw;
     } catch (const Error& error) {
       if (error.code() != ExitCode::kBadInput) throw;
       context_.warn("step {}: the sheet or the model could not be written, the run goes on: {}", step_, error.what());
@@ -143,8 +181,7 @@ class Run {
     try {
       metrics_ = objective_.validate(context_);
       journal_.show(objective_.sheet(context_), step_, metrics_);
-      objective_.export_model(journal_.model_path(), context_);
-      journal_.describe_model();
+      journal_.write_model([this](const fs::path& folder) { objective_.export_model(folder, context_); });
     } catch (...) {
       optimizer_.swap_average();
       throw;
@@ -160,6 +197,7 @@ class Run {
   int64_t total_, accumulate_, pictures_a_step_;
   Alarm save_, show_;
   int64_t step_ = 0, first_step_ = 0;
+  int64_t saved_step_ = -1;  // of the state on the disk
   Clock::time_point first_time_;
   std::vector<Metric> metrics_;
 };
@@ -174,11 +212,10 @@ void Objective::initialise(at::Generator generator, at::Device device) {
 TrainingResult train(const fs::path& config_path, const TrainingOptions& options, const Context& context) {
   const CheckedConfig checked = check_config(read_config(config_path), config_path);
   const fs::path base = config_path.parent_path(), folder = base / checked.config.at("output").get<std::string>();
-  std::error_code error;
-  if (!options.resume && !options.export_only && !options.restart && fs::exists(folder / "state.safetensors", error))
-    fail(ExitCode::kBadInput, "/output: {} holds the checkpoint of a run; go on with --resume, begin again with --restart, or choose another folder", folder.string());
-  const std::unique_ptr<Objective> objective = checked.kind->make(checked.config, base, context);
-  objective->initialise(make_generator(checked.config.at("seed")), context.device);
+  check_checkpoint(folder, options);  // before anything is made
+  const FileLock lock = lock_run(folder);
+  check_checkpoint(folder, options);  // and of what a process that has ended meanwhile has left
+  const std::unique_ptr<Objective> objective = make_objective(checked, base, options, context);
   return Run(*objective, checked.config, folder, context).go(options);
 }
 

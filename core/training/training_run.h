@@ -37,11 +37,11 @@ class Objective {
   virtual std::vector<Metric> validate(const Context& context) = 0;
   /// Pictures to look at, [3, H, W] in [0, 1]; undefined where there are none.
   virtual at::Tensor sheet(const Context& context) = 0;
-  /// Writes the model (float16, the layout that core/weights reads) into `folder`. Called with the averaged weights in place.
+  /// Writes the model (float16, the layout that core/weights reads) into `folder`, which is empty. Called with the averaged weights in place.
   virtual void export_model(const std::filesystem::path& folder, const Context& context) = 0;
 };
 
-/// Thrown on a stop request once the state for --resume is on the disk.
+/// Thrown on a stop request when the state for --resume is on the disk.
 class StateSaved : public Interrupted {};
 
 struct TrainingOptions {
@@ -57,10 +57,11 @@ struct TrainingResult {
 };
 
 /// Runs CONFIG to its last step. Everything wrong with the configuration is reported together, before any work. Under config "output" (relative to the
-/// configuration's folder) it keeps state.safetensors, losses.csv, losses.png, sheet.png, sheets/, figures.json and model/ (with
-/// the configuration as model/training/OBJECTIVE.json).
+/// configuration's folder) it keeps state.safetensors, losses.csv, losses.png, sheet.png, sheets/, figures.json, model/ (always a whole one, with
+/// the configuration as model/training/OBJECTIVE.json) and lock: a second process that wants to train there is refused.
 /// A checkpoint that finds the disk full leaves the last one whole and is tried again; at the end it is an error. A loss, gradient or weight that is not
-/// finite stops with Error(kNumerical) and the last good checkpoint. On a stop request the state is written and StateSaved is thrown (Interrupted before the first step).
+/// finite stops with Error(kNumerical) and the last good checkpoint. On a stop request the state is written and StateSaved is thrown, during the export
+/// too (Interrupted before the first step of a new run). --restart takes the old checkpoint away before the first step.
 /// Killed at any moment and resumed, a run ends with the same weights, bit for bit, on the same machine with as many threads.
 TrainingResult train(const std::filesystem::path& config_path, const TrainingOptions& options, const Context& context);
 

@@ -19,7 +19,7 @@ namespace attelier {
 namespace {
 
 constexpr int64_t kShownSide = 192, kShownPictures = 4;  // of a sheet: large pictures' middles, and drawn ones beside the photographs
-constexpr int64_t kMeasuredPictures = 12;                // drawn ones that are held out
+constexpr int64_t kMeasuredPictures = 12;                // drawn ones that are held out; of a folder its own
 constexpr double kSlope = 0.01;                          // of RGT's activation before the upsampling
 
 /// A picture and its partner, bytes [3, s H, s W] and [3, H, W].
@@ -151,7 +151,7 @@ class UpscaleObjective : public Objective {
     if (!values.empty()) add("mean", values, plain);
     values.clear(), plain.clear();
     for (int64_t i = 0; i < kMeasuredPictures; ++i) measure(pair(-1 - i));
-    add("drawn", values, plain);
+    add(source_->count() ? "training pictures" : "drawn", values, plain);
     return metrics;
   }
 

@@ -17,13 +17,11 @@ namespace {
 
 enum : size_t { kWithout, kWith, kDrawn, kArms };
 
-constexpr int kNamed = 24;  // characters of whom each has a name of its own
-
 /// Tells who is on a picture.
 class Recognizer {
  public:
   explicit Recognizer(const std::filesystem::path& folder) : config_(ModelFiles(folder).config("backbone")), network_(load_backbone(folder, at::kCPU, at::kFloat)) {
-    preparation_ = Preparation::of_model(config_, nullptr, network_->picture_size());
+    preparation_ = Preparation::of_model(config_, processor_beside(folder), network_->picture_size());
     preparation_.crop_ratio = 1;  // what is generated fills its frame
   }
 
@@ -48,7 +46,7 @@ class Recognizer {
 };
 
 int number_of(const std::string& name) {
-  for (int number = 0; number < kNamed; ++number)
+  for (int number = 0; number < world::kNamedCharacters; ++number)
     if (world::identity(number).name == name) return number;
   fail(ExitCode::kUsage, "--character {}: the world has nobody of that name; attelier scenes stories shows who is there", name);
 }

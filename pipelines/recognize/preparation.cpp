@@ -3,13 +3,16 @@
 #include <cmath>
 
 #include "core/base/error.h"
+#include "core/base/files.h"
 
 namespace attelier {
+namespace fs = std::filesystem;
 namespace {
 
 using Json = nlohmann::json;
 
 constexpr double kMostPixels = 1 << 26;
+constexpr uint64_t kLargestSideFile = uint64_t{1} << 24;
 
 [[noreturn]] void refuse(const char* key, const Json& value, const char* allowed) {
   fail(ExitCode::kModel, "the model's preprocessor_config.json: \"{}\" is {}; {}", key,
@@ -28,6 +31,22 @@ std::array<double, 3> three_numbers(const Json& processor, const char* key, cons
 int64_t rounded(double value) { return static_cast<int64_t>(std::nearbyint(value)); }
 
 }  // namespace
+
+std::string read_beside(const fs::path& model, const std::string& name) {
+  std::error_code error;
+  const fs::path folder = fs::is_directory(model, error) ? model : model.parent_path();
+  for (const fs::path& place : {folder / "backbone" / name, folder / name})
+    if (fs::is_regular_file(place, error)) return read_file(place, kLargestSideFile);
+  return "";
+}
+
+Json processor_beside(const fs::path& model) {
+  const std::string text = read_beside(model, "preprocessor_config.json");
+  if (text.empty()) return nullptr;
+  const Json json = Json::parse(text, nullptr, /*allow_exceptions=*/false);
+  if (!json.is_object()) fail(ExitCode::kModel, "{}: its preprocessor_config.json is no JSON object; fetch the file again, or take it away", model.string());
+  return json;
+}
 
 Preparation Preparation::of_model(const Json& config, const Json& processor, int64_t side) {
   Preparation p;

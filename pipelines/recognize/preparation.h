@@ -1,12 +1,19 @@
 // From a picture to what a backbone sees.
 #pragma once
 
+#include <filesystem>
 #include <nlohmann/json.hpp>
+#include <string>
 
 #include "core/media/image.h"
 #include "core/media/resample.h"
 
 namespace attelier {
+
+/// A file beside the config of a model (a folder, or a file in it), whole; empty if there is none.
+std::string read_beside(const std::filesystem::path& model, const std::string& name);
+/// The model's preprocessor_config.json, null if there is none. Throws Error(kModel).
+nlohmann::json processor_beside(const std::filesystem::path& model);
 
 /// Resize with Pillow's filters, cut out the middle, normalise: as torchvision's evaluation transforms do, or transformers' image processors.
 struct Preparation {

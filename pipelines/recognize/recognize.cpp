@@ -4,7 +4,6 @@
 
 #include <algorithm>
 
-#include "core/base/files.h"
 #include "core/models/backbones/biformer.h"
 #include "core/weights/model_files.h"
 #include "pipelines/recognize/preparation.h"
@@ -15,25 +14,7 @@ namespace attelier {
 namespace fs = std::filesystem;
 namespace {
 
-constexpr uint64_t kLargestSideFile = uint64_t{1} << 24;
 constexpr int64_t kDrawnStage = 2;  // whose last block the papers draw
-
-/// A file beside the model's config, whole; empty if there is none.
-std::string read_beside(const fs::path& model, const std::string& name) {
-  std::error_code error;
-  const fs::path folder = fs::is_directory(model, error) ? model : model.parent_path();
-  for (const fs::path& place : {folder / "backbone" / name, folder / name})
-    if (fs::is_regular_file(place, error)) return read_file(place, kLargestSideFile);
-  return "";
-}
-
-Json processor_of(const fs::path& model) {
-  const std::string text = read_beside(model, "preprocessor_config.json");
-  if (text.empty()) return nullptr;
-  const Json json = Json::parse(text, nullptr, /*allow_exceptions=*/false);
-  if (!json.is_object()) fail(ExitCode::kModel, "{}: its preprocessor_config.json is no JSON object; fetch the file again, or take it away", model.string());
-  return json;
-}
 
 /// The names of `classes` classes: config.json's id2label, or a line each of labels.txt; otherwise "class N".
 std::vector<std::string> labels_of(const fs::path& model, const Json& config, int64_t classes) {
@@ -69,7 +50,7 @@ class Recognition {
         model_(load_backbone(job.model_path, context.device, context.dtype)) {
     set_routing();
     const Json& p = job.params;
-    preparation_ = Preparation::of_model(config_, processor_of(job.model_path), p["size"].is_null() ? model_->picture_size() : p["size"].get<int64_t>());
+    preparation_ = Preparation::of_model(config_, processor_beside(job.model_path), p["size"].is_null() ? model_->picture_size() : p["size"].get<int64_t>());
     preparation_.whole = !p["crop"].get<bool>();
     picture_ = prepare(load_image(*job.input("image")), preparation_);
     image_ = to_input(picture_.image, preparation_).to(context.device, context.dtype);

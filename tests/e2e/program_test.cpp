@@ -319,5 +319,23 @@ TEST_F(ProgramTest, AfterAKillTheRestIsMadeAndNothingIsLost) {
   for (int i = 0; i < 12; ++i) EXPECT_TRUE(fs::exists(fmt::format("{}/{:03}.png", out_, i))) << i;
 }
 
+TEST_F(ProgramTest, ATrainingHasItsFolderForItselfAndStopsInTheExportToo) {
+  Json config = {{"objective", "lora"}, {"model", model_}, {"data", {{"source", "small_world"}}}, {"steps", 1}, {"batch", 1}, {"pool", 1}, {"fresh", 0}, {"validation_pictures", 0}, {"sheet", {"x"}}, {"output", "run"}};
+  const std::string path = home_.write("lora.json", config.dump()).string();
+  const ProgramResult trained = run({"train", path, "-q"});
+  ASSERT_EQ(trained.code, 0) << trained.errors;
+  config["validation_pictures"] = 10000;  // so that the export lasts
+  home_.write("lora.json", config.dump());
+  Program program(home_.path(), {"train", path, "--export", "-q"});
+  std::this_thread::sleep_for(std::chrono::seconds(3));
+  ASSERT_TRUE(program.running()) << program.finish().errors;
+  expect_failure({"train", path, "--resume", "-q"}, 3, "is in use");
+  expect_failure({"train", path, "--restart", "-q"}, 3, "is in use");
+  program.send(SIGTERM);
+  const ProgramResult stopped = program.finish();
+  EXPECT_EQ(stopped.code, 75) << stopped.errors;
+  EXPECT_NE(stopped.errors.find("go on with --export"), std::string::npos) << stopped.errors;
+}
+
 }  // namespace
 }  // namespace attelier

@@ -207,6 +207,17 @@ TEST(Evaluations, ALoraIsOfSomebodyWhomTheRecognizerKnows) {
   EXPECT_EQ(error_of([&] { find_evaluation("lora")->run(lora, {}); }, "nobody of that name"), ExitCode::kUsage);
 }
 
+TEST(Evaluations, ARecognizerIsFedAsItsOwnFilesSay) {
+  const TemporaryFolder folder;
+  std::filesystem::copy(tiny_recognizer(), folder / "recognizer", std::filesystem::copy_options::recursive);
+  folder.write("recognizer/preprocessor_config.json", "{\"image_std\": [1, 0, 1]}");
+  EvaluationRequest lora = request(WorldName::kSmall);
+  lora.recognizer = folder / "recognizer";
+  lora.character = "Mia";
+  lora.params = {{"prompt", "a red house"}};
+  EXPECT_EQ(error_of([&] { find_evaluation("lora")->run(lora, {}); }, "image_std"), ExitCode::kModel);
+}
+
 TEST(WorkbenchTest, TakesItsFilesAwayAndNamesBadParameters) {
   const TemporaryFolder folder;
   setenv("TMPDIR", folder.path().c_str(), 1);

@@ -4,6 +4,7 @@ namespace attelier::world {
 namespace {
 
 constexpr const char* kNames[] = {"Mia", "Otto", "Luna", "Felix", "Ida", "Bruno", "Nora", "Hugo", "Ella", "Theo", "Frida", "Emil", "Rosa", "Anton", "Lily", "Max", "Clara", "Oskar", "Maya", "Leo", "Greta", "Finn", "Zoe", "Paul"};
+static_assert(std::size(kNames) == kNamedCharacters);
 constexpr Hue kBright[] = {Hue::kRed, Hue::kOrange, Hue::kYellow, Hue::kGreen, Hue::kTurquoise, Hue::kBlue, Hue::kPurple, Hue::kPink, Hue::kWhite};
 constexpr std::string_view kHats[] = {"", "top hat", "pointed hat", "cap", "woolly hat", "crown"};
 

@@ -24,7 +24,10 @@ struct Identity {
   float girth = 1, stature = 1;
 };
 
-/// Identity `number`; the first 24 have different names.
+/// So many characters have a name of their own; then the names come again.
+constexpr int kNamedCharacters = 24;
+
+/// Whom a number stands for.
 Identity identity(int number);
 /// "a fox with a red coat and a blue pointed hat"
 std::string describe(const Identity& identity);

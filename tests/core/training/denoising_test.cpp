@@ -42,6 +42,22 @@ TEST(NoiseLevels, WithoutALimitEveryTimestepCountsTheSame) {
   EXPECT_TRUE(at::equal(batch.weight, at::ones({2})));
 }
 
+TEST(NoiseLevels, AnyNumberOfMeasurementsCoversTheWholeRange) {
+  const NoiseLevels levels(default_scheduler_config("epsilon"), 5);
+  for (const int64_t parts : {1, 3, 16, 700, 1000, 2500}) {
+    double sum = 0;
+    for (int64_t i = 0; i < parts; ++i) {
+      const int64_t timestep = levels.timestep_of_part(i, parts);
+      ASSERT_GE(timestep, 0);
+      ASSERT_LT(timestep, levels.count());
+      sum += static_cast<double>(timestep);
+    }
+    EXPECT_NEAR(sum / static_cast<double>(parts), 500, 1) << parts;
+    EXPECT_LE(levels.timestep_of_part(0, parts), 500 / parts);
+    EXPECT_GE(levels.timestep_of_part(parts - 1, parts), levels.count() - 1 - 500 / parts);
+  }
+}
+
 TEST(NoiseLevels, OtherPredictionsAreRefused) {
   Json config = default_scheduler_config("sample");
   EXPECT_TRUE(contains(message_of(ExitCode::kModel, [&] { NoiseLevels(config, 5); }), "\"sample\""));

@@ -65,6 +65,97 @@ TEST_F(Objectives, LoraLearnsAndEverythingElseReadsIt) {
   for (const LoraLayer& layer : lora.layers()) EXPECT_EQ(layer.scale, 2);
 }
 
+TEST_F(Objectives, ALoraKeepsItsAlpha) {
+  Json config = folder_config("lora");
+  config["rank"] = 4, config["alpha"] = 0.1, config["steps"] = 1;
+  run(config);
+  const Lora lora = Lora::open(folder_ / "run/model/lora.safetensors");
+  for (const LoraLayer& layer : lora.layers()) EXPECT_NEAR(layer.scale, 0.1 / 4, 1e-8);
+}
+
+TEST_F(Objectives, ThePoolFitsTheFolder) {
+  Json config = folder_config("lora");
+  config.erase("pool");
+  config["steps"] = 1;
+  int64_t encoded = 0;
+  Context context;
+  context.progress = [&](const Progress& progress) {
+    if (progress.stage == "encoding") encoded = progress.total;
+  };
+  run(config, {}, context);
+  EXPECT_EQ(encoded, 4 * 4) << "four of each picture";
+  config["data"] = {{"source", "small_world"}};
+  struct Enough {};
+  context.progress = [&](const Progress& progress) {
+    encoded = progress.total;
+    throw Enough();
+  };
+  EXPECT_THROW(run(config, {.restart = true}, context), Enough);
+  EXPECT_EQ(encoded, 2048);
+}
+
+TEST_F(Objectives, SayWhichPicturesLackACaption) {
+  const auto warnings = [&](const Json& config) {
+    std::string text;
+    Context context;
+    context.log = [&](LogLevel level, const std::string& line) {
+      if (level == LogLevel::kWarning) text += line + "\n";
+    };
+    run(config, {.restart = true}, context);
+    return text;
+  };
+  Json config = folder_config("lora");
+  config["steps"] = 2;
+  EXPECT_EQ(warnings(config), "");
+  config["data"].erase("caption");
+  folder_.write("pictures/0.txt", "a red ball");
+  const std::string some = warnings(config);
+  EXPECT_TRUE(contains(some, "3 of 4 pictures have no caption"));
+  EXPECT_TRUE(contains(some, "1.png"));
+  EXPECT_EQ(std::count(some.begin(), some.end(), '\n'), 1) << "once";
+  fs::remove(folder_ / "pictures/0.txt");
+  EXPECT_TRUE(contains(warnings(config), "2.png, ..."));
+  config["caption_dropout"] = 1;
+  EXPECT_EQ(warnings(config), "") << "captions are not wanted";
+  Json without_text = tiny_vae_config();
+  without_text["data"] = config["data"];
+  EXPECT_EQ(warnings(without_text), "");
+}
+
+TEST_F(Objectives, FiguresSayOnWhatTheyWereMeasured) {
+  Json config = folder_config("lora");
+  config["steps"] = 1;
+  EXPECT_EQ(run(config).metrics.at(0).name, "noise error of training pictures");
+  config["data"] = {{"source", "small_world"}};
+  EXPECT_EQ(run(config, {.restart = true}).metrics.at(0).name, "noise error");
+}
+
+TEST_F(Objectives, AStopDuringTheExportLosesNothing) {
+  Json config = tiny_denoising_config("lora");
+  config["data"] = {{"source", "small_world"}}, config["steps"] = 1;
+  std::stop_source source;
+  source.request_stop();
+  Context stopped;
+  stopped.stop = source.get_token();
+  const auto is_saved = [&](const TrainingOptions& options) {
+    try {
+      run(config, options, stopped);
+    } catch (const StateSaved&) {
+      return true;
+    } catch (const Interrupted&) {
+      return false;
+    }
+    ADD_FAILURE() << "it was not stopped";
+    return false;
+  };
+  EXPECT_FALSE(is_saved({})) << "before the first step there is nothing to save";
+  run(config);
+  EXPECT_TRUE(is_saved({.resume = true}));
+  EXPECT_TRUE(is_saved({.export_only = true}));
+  config["data"] = {{"source", "folder"}, {"path", "pictures"}};
+  EXPECT_TRUE(is_saved({.resume = true})) << "while the pictures are looked at";
+}
+
 TEST_F(Objectives, BothNamingsOfALoraAreTheSameLora) {
   Json config = folder_config("lora");
   config["steps"] = 3, config["targets"] = {"to_q", "to_out.0", "conv1", "proj_in"}, config["alpha"] = 2;
@@ -181,6 +272,7 @@ TEST_F(Objectives, AnUntrainedControlNetChangesNothing) {
   config["data"]["path"] = "pictures";
   folder_.write("pictures/metadata.jsonl", "{\"file_name\": \"0.png\", \"text\": \"a ball\"}\n");
   EXPECT_TRUE(contains(message_of(ExitCode::kBadInput, [&] { run(config, {.restart = true}); }), "conditioning_image"));
+  EXPECT_TRUE(fs::exists(folder_ / "run/state.safetensors")) << "a restart that is refused costs nothing";
 }
 
 TEST_F(Objectives, ControlNetIsResumable) {
@@ -189,7 +281,7 @@ TEST_F(Objectives, ControlNetIsResumable) {
   expect_resumable(config);
 }
 
-TEST_F(Objectives, TextToImageFromNothingWithVelocity) {
+Json tiny_text_to_image_config() {
   Json config = tiny_denoising_config("text_to_image");
   config.erase("model");
   config["vae"] = (tiny_base() / "vae").string(), config["picture_size"] = 16, config["merges"] = 40, config["prediction"] = "v_prediction";
@@ -197,6 +289,23 @@ TEST_F(Objectives, TextToImageFromNothingWithVelocity) {
   config["text_encoder"] = {{"hidden_size", 16}, {"num_hidden_layers", 1}, {"num_attention_heads", 2}, {"intermediate_size", 32}, {"max_position_embeddings", 77}};
   config["unet"] = {{"block_out_channels", {8, 16}}, {"layers_per_block", 1}, {"norm_num_groups", 4}, {"attention_head_dim", 2}, {"down_block_types", {"CrossAttnDownBlock2D", "DownBlock2D"}}, {"up_block_types", {"UpBlock2D", "CrossAttnUpBlock2D"}}};
   config["sheet"] = {"a red house"};
+  return config;
+}
+
+TEST_F(Objectives, AnExportThatFailsHalfWayLeavesNoHalfModel) {
+  const Json config = tiny_text_to_image_config();
+  Context context;
+  context.progress = [&](const Progress& progress) {
+    if (progress.stage == "training" && progress.done == 6) fs::remove_all(folder_ / "run/tokenizer");  // which is copied after the autoencoder
+  };
+  EXPECT_TRUE(contains(message_of(ExitCode::kBadInput, [&] { run(config, {}, context); }), "--export"));
+  for (const auto& entry : fs::directory_iterator(folder_ / "run")) EXPECT_FALSE(entry.path().filename().string().starts_with("model")) << entry.path();
+  run(config, {.resume = true});
+  EXPECT_NO_THROW(DiffusionModel(folder_ / "run/model", at::kCPU, at::kFloat));
+}
+
+TEST_F(Objectives, TextToImageFromNothingWithVelocity) {
+  Json config = tiny_text_to_image_config();
   expect_resumable(config);
   const DiffusionModel model(folder_ / "run/model", at::kCPU, at::kFloat);
   EXPECT_EQ(model.scheduler()->prediction_type(), "v_prediction");

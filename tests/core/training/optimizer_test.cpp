@@ -180,5 +180,37 @@ TEST(Optimizer, RunningStatisticsAreKeptAndNotStepped) {
   EXPECT_EQ(optimizer.not_finite(), "norm.running_var");
 }
 
+TEST(Optimizer, ARestoredOneKnowsHowOftenItSteppedEachParameter) {
+  // The bias has a gradient in every second step.
+  const auto step = [](Layer& layer, Optimizer& optimizer, int64_t number) {
+    if (number % 2 == 0) layer.backward(at::full({4, 3}, 0.3), at::full({4}, 0.2));
+    else (layer.linear.weight.value * at::full({4, 3}, -0.1)).sum().backward();
+    optimizer.step(number, 10);
+  };
+  Layer whole;
+  Optimizer optimizer(whole.linear, plain_config());
+  for (int64_t number = 0; number < 4; ++number) step(whole, optimizer, number);
+  const TemporaryFolder folder;
+  NamedTensors state = optimizer.state();
+  write_safetensors(folder / "state.safetensors", state);
+  std::erase_if(state, [](const auto& entry) { return entry.first.starts_with("step."); });
+  write_safetensors(folder / "old.safetensors", state);
+
+  Layer again;
+  Optimizer restored(again.linear, plain_config());
+  restored.restore(*open_tensors(folder / "state.safetensors"), 4);
+  for (int64_t number = 4; number < 6; ++number) step(whole, optimizer, number), step(again, restored, number);
+  EXPECT_TRUE(at::equal(again.linear.bias.value, whole.linear.bias.value));
+  EXPECT_TRUE(at::equal(again.linear.weight.value, whole.linear.weight.value));
+  // Of a state that lacks the counts every parameter has been stepped as often as the run.
+  restored.restore(*open_tensors(folder / "old.safetensors"), 4);
+  const NamedTensors counted = restored.state();
+  for (const auto& [name, tensor] : counted) {
+    if (name.starts_with("step.")) {
+      EXPECT_EQ(tensor.item<double>(), 4) << name;
+    }
+  }
+}
+
 }  // namespace
 }  // namespace attelier

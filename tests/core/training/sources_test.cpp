@@ -89,6 +89,35 @@ TEST_F(FolderSources, ListsWhatScenesWrites) {
   EXPECT_EQ(listing.pictures[0].caption, "a red house");
 }
 
+TEST_F(FolderSources, WhatARunHasDrawnIsNoTrainingPicture) {
+  picture("a.png", 16, 16), picture("z.png", 16, 16);
+  for (const char* name : {"run/sheet.png", "run/losses.png", "run/sheets/0000010.png", "run/mine.png"}) picture(name, 16, 16);
+  folder_.write("pictures/run/config.json", "{\"objective\": \"lora\"}");
+  folder_.write("pictures/run/losses.csv", "step,loss\n");
+  // Names alone make no run, and neither does the configuration of one that keeps its files elsewhere.
+  for (const char* name : {"linen/sheet.png", "linen/sheets/white.png"}) picture(name, 16, 16);
+  folder_.write("pictures/linen/config.json", "{\"objective\": \"lora\"}");
+  fs::create_symlink("nowhere", folder_ / "pictures/b.png");
+  std::vector<std::string> names;
+  const FolderListing listing = list_pictures(folder_ / "pictures", "");
+  for (const ListedPicture& one : listing.pictures) names.push_back(fs::relative(one.file, folder_ / "pictures").string());
+  EXPECT_EQ(names, (std::vector<std::string>{"a.png", "linen/sheet.png", "linen/sheets/white.png", "run/mine.png", "z.png"}));
+  EXPECT_EQ(listing.runs, std::vector<fs::path>{folder_ / "pictures/run"});
+  source({});
+  EXPECT_TRUE(contains(log_, "run: the sheets and the loss curve"));
+}
+
+TEST_F(FolderSources, CountTheirPicturesAndThoseWithoutACaption) {
+  picture("a.png", 16, 16), picture("b.png", 16, 16);
+  folder_.write("pictures/a.txt", "a ball");
+  const auto pictures = source({});
+  EXPECT_EQ(pictures->count(), 2);
+  EXPECT_EQ(pictures->uncaptioned(), std::vector<fs::path>{folder_ / "pictures/b.png"});
+  EXPECT_TRUE(source({{"caption", "something"}})->uncaptioned().empty());
+  EXPECT_TRUE(contains(log_, "all of them are trained on"));
+  EXPECT_FALSE(make_world_source(data_of({{"source", "world"}}), 1, 16)->count());
+}
+
 TEST_F(FolderSources, CropsMirrorsAndEnlarges) {
   picture("wide.png", 200, 100);
   const auto mean = [](const at::Tensor& pixels, int64_t channel) { return pixels[channel].to(at::kFloat).mean().item<double>(); };

@@ -3,6 +3,9 @@
 #include <sys/mount.h>
 #include <unistd.h>
 
+#include <set>
+
+#include "core/training/journal.h"
 #include "tests/core/training/training_testing.h"
 
 namespace attelier {
@@ -72,6 +75,67 @@ TEST_F(TrainingRun, ACheckpointIsNotOverwrittenByMistake) {
   other["seed"] = 6;
   run(other, {.restart = true});
   EXPECT_FALSE(at::equal(before.at("model.encoder.conv_in.weight"), state().at("model.encoder.conv_in.weight")));
+}
+
+TEST_F(TrainingRun, ARestartThatIsKilledLeavesNothingToGoOnFrom) {
+  run(tiny_vae_config());
+  struct Killed {};
+  Context context;
+  context.progress = [&](const Progress& progress) {
+    EXPECT_FALSE(fs::exists(folder_ / "run/state.safetensors")) << progress.stage;
+    if (progress.stage == "training") throw Killed();
+  };
+  EXPECT_THROW(run(tiny_vae_config(), {.restart = true}, context), Killed);
+  EXPECT_TRUE(contains(message_of(ExitCode::kBadInput, [&] { run(tiny_vae_config(), {.resume = true}); }), "no checkpoint"));
+}
+
+TEST_F(TrainingRun, TwoDoNotShareAFolder) {
+  Json config = tiny_vae_config();
+  config["save_every_steps"] = 1;
+  int64_t refused = 0;
+  Context context;
+  context.progress = [&](const Progress& progress) {
+    if (progress.stage != "training" || progress.done != 3) return;
+    for (const TrainingOptions& options : {TrainingOptions{.resume = true}, TrainingOptions{.restart = true}, TrainingOptions{.export_only = true}}) {
+      const std::string message = message_of(ExitCode::kBadInput, [&] { run(config, options); });
+      for (const char* part : {"/output: ", "is in use", fmt::format("process {}", getpid()).c_str(), "choose another folder"}) EXPECT_TRUE(contains(message, part));
+      ++refused;
+    }
+  };
+  EXPECT_EQ(run(config, {}, context).steps, 12);
+  EXPECT_EQ(refused, 3);
+  EXPECT_EQ(run(config, {.resume = true}).steps, 12);
+}
+
+TEST_F(TrainingRun, NothingIsMadeWhereThereIsNoCheckpoint) {
+  for (const TrainingOptions& options : {TrainingOptions{.resume = true}, TrainingOptions{.export_only = true}})
+    EXPECT_TRUE(contains(message_of(ExitCode::kBadInput, [&] { run(tiny_vae_config(), options); }), options.resume ? "start without --resume" : "start without --export"));
+  EXPECT_FALSE(fs::exists(folder_ / "run"));
+}
+
+TEST_F(TrainingRun, AModelIsReplacedAsAWhole) {
+  const Journal journal(folder_.path(), {{"objective", "vae"}});
+  const auto write = [&](const char* name, bool fails) {
+    journal.write_model([&](const fs::path& folder) {
+      write_file_atomically(folder / name, name);
+      if (fails) fail(ExitCode::kBadInput, "the disk is full");
+    });
+  };
+  const auto files = [&](const fs::path& folder) {
+    std::set<std::string> names;
+    for (const auto& entry : fs::directory_iterator(folder)) names.insert(entry.path().filename().string());
+    return names;
+  };
+  EXPECT_THROW(write("half", true), Error);
+  EXPECT_TRUE(fs::is_empty(folder_.path()));
+  write("first", false), write("second", false);
+  EXPECT_THROW(write("third", true), Error);
+  EXPECT_EQ(files(folder_ / "model"), (std::set<std::string>{"second", "training"}));
+  EXPECT_TRUE(fs::is_regular_file(folder_ / "model/training/vae.json"));
+  EXPECT_EQ(files(folder_.path()), std::set<std::string>{"model"});
+  for (const char* name : {"model.tmp-1/weights", "model.tmp-1-old/weights", "state.safetensors.tmp-1", "photographs.tmp-1/mine.png", "notes.tmp-mine"}) folder_.write(name, "x");
+  journal.remove_leftovers();
+  EXPECT_EQ(files(folder_.path()), (std::set<std::string>{"model", "notes.tmp-mine", "photographs.tmp-1"})) << "what is not the run's own stays";
 }
 
 TEST_F(TrainingRun, ResumingTellsWhatHasChanged) {

@@ -49,7 +49,12 @@ at::Tensor alpha_rows(const WidePicture& picture, int64_t scale, int64_t top, in
 }  // namespace
 
 fs::path find_upscaler(const fs::path& path, std::optional<int64_t> scale) {
-  if (is_model(path)) return path;
+  if (is_model(path)) {
+    const ModelFiles files(path);
+    if (!files.has("upscaler"))
+      fail(ExitCode::kModel, "{}: is no upscaler; it has {}; give with --model the authors' file of RGT (RGT_S_x4.pth) or a folder with config.json and weights", path.string(), fmt::join(files.components(), ", "));
+    return path;
+  }
   std::vector<std::string> offered;
   for (const int64_t one : {2, 3, 4})
     if (is_model(path / fmt::format("x{}", one))) offered.push_back(fmt::format("x{}", one));

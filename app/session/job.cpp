@@ -94,6 +94,22 @@ void check_file_parameters(const Job& job, Findings& findings) {
   }
 }
 
+/// Lists that have one entry for each file of an input: its masks, its weights.
+void check_counts(const Job& job, Findings& findings) {
+  const auto files_of = [&](const std::string& input) {
+    const auto found = job.inputs.find(input);
+    return found == job.inputs.end() ? size_t{0} : found->second.size();
+  };
+  const auto check = [&](const std::string& pointer, size_t count, const char* what, const std::string& input) {
+    const size_t wanted = files_of(input);
+    if (wanted > 0 && count != wanted) findings.problems.push_back({pointer, fmt::format("has {} {} for {} files of {}; give one for each, or none", count, what, wanted, input)});
+  };
+  for (const InputDescription& input : job.method->inputs) {
+    if (!input.one_per.empty() && files_of(input.name) > 0) check("/inputs/" + input.name, files_of(input.name), "files", input.one_per);
+    if (!input.weights.empty() && job.params[input.weights].is_array()) check("/params/" + input.weights, job.params[input.weights].size(), "numbers", input.name);
+  }
+}
+
 /// The flag or variable in place of the pointer, where the value came from there.
 std::string spoken(const Problem& problem, const JobSource& source) {
   const auto found = source.origins.find(problem.pointer);
@@ -185,7 +201,10 @@ Job parse_job(const Json& json, const JobSource& source) {
   parse_inputs(object_at(json, "inputs", problems), job, findings);
   const size_t before = problems.size();
   job.params = resolve_parameters(job.method->parameters, object_at(json, "params", problems), "/params", problems);
-  if (problems.size() == before) check_file_parameters(job, findings);
+  if (problems.size() == before) {
+    check_file_parameters(job, findings);
+    check_counts(job, findings);
+  }
 
   const size_t before_common = problems.size();
   const Json output = resolve_parameters(common_group("output"), object_at(json, "output", problems), "/output", problems);

@@ -79,6 +79,13 @@ TEST(Job, InputsAreCheckedForPresenceAndKind) {
   EXPECT_EQ(error_of([&] { parse_job(json); }, {"a.png.not, which does not exist"}), ExitCode::kBadInput);
 }
 
+TEST(Job, ListsThatGoTogetherAreAsLong) {
+  const auto problem = [](const char* text, const char* expected) { EXPECT_EQ(error_of([&] { parse_job(json_of(text), {"x", "", {}}); }, {expected}), ExitCode::kBadInput) << text; };
+  problem(R"({"method": "style", "inputs": {"content": "/dev/null", "style": ["/dev/null", "/dev/zero"]}, "params": {"weights": [1, 2, 3]}})", "/params/weights has 3 numbers for 2 files of style");
+  problem(R"({"method": "style", "inputs": {"content": "/dev/null", "style": ["/dev/null", "/dev/zero"], "style_mask": "/dev/null"}})", "/inputs/style_mask has 1 files for 2 files of style");
+  EXPECT_EQ(parse_job(json_of(R"({"method": "style", "inputs": {"content": "/dev/null", "style": ["/dev/null", "/dev/zero"]}, "params": {"weights": [1, 2]}})")).params["weights"].size(), 2);
+}
+
 TEST(Job, FlagsAreNamedInsteadOfPointersAndAreWrongUse) {
   const JobSource source{"", "", {{"/params/steps", "--steps"}, {"/params/eta", "ATTELIER_GENERATE_ETA"}}};
   EXPECT_EQ(error_of([&] { parse_job(json_of(R"({"method": "generate", "params": {"steps": 0}})"), source); }, {"--steps is 0; allowed is 1 to 1000"}), ExitCode::kUsage);

@@ -120,7 +120,7 @@ void QueueView::menu(const JournalEntry& entry, const Theme&, const QueueCommand
   if (ImGui::MenuItem("Make again")) guarded(commands, [&] { queue_.duplicate(entry.id); });
   if (ImGui::MenuItem("Make again with another seed"))
     guarded(commands, [&] { queue_.duplicate(entry.id, new_seed()); });
-  if (!waits && !runs && entry.state != JobState::kDone && ImGui::MenuItem("Try again")) guarded(commands, [&] { journal_.requeue(entry.id); });
+  if (!waits && !runs && entry.state != JobState::kDone && ImGui::MenuItem(entry.files.empty() ? "Try again" : "Make the rest")) guarded(commands, [&] { journal_.requeue(entry.id); });
   if ((waits || runs || entry.state == JobState::kInterrupted) && ImGui::MenuItem(runs ? "Stop" : "Take out of the queue")) guarded(commands, [&] { queue_.cancel(entry.id); });
   if (waits && ImGui::MenuItem("Run next"))
     guarded(commands, [&, id = entry.id] {
@@ -184,7 +184,7 @@ void QueueView::draw_waiting(const Theme& theme, const QueueCommands& commands) 
       }
       ImGui::SameLine(ImGui::GetContentRegionMax().x - buttons);
       if (entry.state == JobState::kInterrupted) {
-        if (ImGui::SmallButton("Run again")) guarded(commands, [&] { journal_.requeue(entry.id); });
+        if (ImGui::SmallButton(entry.files.empty() ? "Run again" : "Go on")) guarded(commands, [&] { journal_.requeue(entry.id); });
         ImGui::SameLine();
       }
       if (ImGui::SmallButton(entry.state == JobState::kRunning ? "Stop" : "Remove")) guarded(commands, [&] { queue_.cancel(entry.id); });

@@ -8,6 +8,7 @@
 
 #include "app/desktop/queue_view.h"
 #include "app/desktop/widgets.h"
+#include "app/session/queued_job.h"
 
 namespace attelier::desktop {
 namespace {
@@ -72,12 +73,13 @@ void RecoveryDialog::draw_job(const JournalEntry& entry, const Theme& theme, con
   ImGui::BeginGroup();
   ImGui::TextUnformatted(fitted(entry.title, ImGui::GetContentRegionAvail().x - buttons).c_str());
   ImGui::PushFont(theme.fonts().small);
-  faint(theme, fmt::format("{} · {} · {}", entry.method, entry.model, date_text(entry.started > 0 ? entry.started : entry.created)));
+  const std::string finished = entry.files.empty() ? "" : fmt::format(" · {} of {} finished", entry.files.size(), pictures_of(entry.job.value("params", Json::object())));
+  faint(theme, fmt::format("{} · {} · {}{}", entry.method, entry.model, date_text(entry.started > 0 ? entry.started : entry.created), finished));
   ImGui::PopFont();
   ImGui::EndGroup();
   ImGui::SameLine(ImGui::GetContentRegionMax().x - buttons);
   ImGui::SetCursorPosY(ImGui::GetCursorPosY() + theme.px(10));
-  const bool runs = ImGui::Button("Run again", {theme.px(92), 0});
+  const bool runs = ImGui::Button(entry.files.empty() ? "Run again###run" : "Go on###run", {theme.px(92), 0});
   ImGui::SameLine();
   const bool goes = ImGui::Button("Discard", {theme.px(76), 0});
   ImGui::PopID();
@@ -110,7 +112,7 @@ void RecoveryDialog::draw(const Theme& theme, const RecoveryCommands& commands) 
   }
   if (!jobs_.empty()) {
     section("INTERRUPTED", theme);
-    wrapped(theme.palette().faint, "These jobs ran when the app ended. What they had finished is in the history.");
+    wrapped(theme.palette().faint, "These jobs ran when the app ended. Pictures that they had finished are kept, and not made again when a job goes on.");
     const float row = theme.px(48) + ImGui::GetStyle().ItemSpacing.y;
     ImGui::BeginChild("jobs", {0, row * static_cast<float>(std::min(jobs_.size(), kRowsShown)) + theme.px(12)});
     const Scope child(ImGui::EndChild);

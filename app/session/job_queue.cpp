@@ -209,15 +209,19 @@ struct JobQueue::Worker {
       const int64_t pictures = pictures_of(job.params);
       {
         const std::lock_guard guard(mutex);
-        estimate.emplace(batches_of(job.params), past_stages(journal, job), seconds(started));
+        // What an earlier run left over is made picture by picture.
+        const int64_t left = std::max<int64_t>(1, pictures - std::ssize(entry.files));
+        estimate.emplace(entry.files.empty() ? batches_of(job.params) : left, past_stages(journal, job), seconds(started));
       }
       RunHooks hooks;
       hooks.models = &models;
+      hooks.finished = entry.files;
       const std::shared_ptr<AttentionWatch> watch = take_watch(entry.id);
       hooks.watch = watch.get();
       hooks.picture = [&](const fs::path& file, const Image& picture) {
         if (outcome.files.empty()) outcome.thumbnail = thumbnail_png(picture);
         outcome.files.push_back(file);
+        remember(entry.id, file, outcome.files.size() == 1 ? outcome.thumbnail : std::string());
         const std::lock_guard guard(mutex);
         ++report.pictures;
         if (after_picture && report.pictures < pictures) {
@@ -228,8 +232,6 @@ struct JobQueue::Worker {
       Context context = make_context(entry.id);
       JobResult result = run_job(job, context, nullptr, hooks);
       outcome.record = std::move(result.record);
-      outcome.files = result.files;
-      outcome.files.insert(outcome.files.end(), result.skipped.begin(), result.skipped.end());
       if (outcome.thumbnail.empty() && !outcome.files.empty()) outcome.thumbnail = thumbnail_png(outcome.files.front());
     } catch (...) {
       const Error error = as_error(std::current_exception());
@@ -243,6 +245,14 @@ struct JobQueue::Worker {
       }
     }
     return outcome;
+  }
+
+  /// So that a finished picture is known even if the program dies before the job ends.
+  void remember(int64_t id, const fs::path& file, const std::string& thumbnail) try {
+    journal.add_file(id, file);
+    if (!thumbnail.empty()) journal.set_thumbnail(id, thumbnail);
+  } catch (const Error&) {
+    // The job goes on. What ails the journal is told when the job ends; another process may also have cancelled it.
   }
 
   /// The worker cannot look for the watch before it is there.

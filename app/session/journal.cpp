@@ -356,7 +356,13 @@ struct Journal::Database {
         .text(cut(error, kLongestError))
         .bind(id)
         .run();
-    set_files(id, files);
+    set_files(id, files.empty() ? files_of(id) : files);
+  }
+
+  std::vector<fs::path> files_of(int64_t id) {
+    sqlite::Query row = connection->query("SELECT files FROM jobs WHERE id = ?");
+    row.bind(id);
+    return row.step() ? split_paths(row.bytes(0)) : std::vector<fs::path>();
   }
 
   JournalEntry entry(int64_t id) {
@@ -508,6 +514,19 @@ void Journal::set_running(int64_t id) {
   });
 }
 
+void Journal::add_file(int64_t id, const fs::path& file) {
+  Database& d = *database_;
+  d.change(
+      [&] {
+        d.require(id, {JobState::kRunning}, "given pictures");
+        std::vector<fs::path> files = d.files_of(id);
+        if (std::find(files.begin(), files.end(), file) != files.end()) return;
+        files.push_back(file);
+        d.set_files(id, files);
+      },
+      /*durable=*/false);
+}
+
 void Journal::set_done(int64_t id, const Json& record, const std::vector<fs::path>& files) {
   Database& d = *database_;
   const bool large = dump(record).size() > kLargestRecord;
@@ -535,8 +554,6 @@ void Journal::requeue(int64_t id) {
         .bind(d.last_position() + 1)
         .bind(id)
         .run();
-    d.set_files(id, {});
-    d.connection->query("DELETE FROM thumbnails WHERE job_id = ?").bind(id).run();
   });
 }
 

@@ -79,10 +79,12 @@ class Journal {
   /// The first queued entry, which becomes the running one.
   std::optional<JournalEntry> start_next();
   void set_running(int64_t id);
+  /// A picture that the running job finished: known from now on, whatever becomes of job and program.
+  void add_file(int64_t id, const std::filesystem::path& file);
   void set_done(int64_t id, const Json& record, const std::vector<std::filesystem::path>& files);
-  /// kFailed, kCancelled or kInterrupted; `files` are the pictures that were finished nevertheless.
+  /// kFailed, kCancelled or kInterrupted; `files` are the pictures that were finished nevertheless, none = those of add_file().
   void set_failed(int64_t id, JobState state, int error_code, const std::string& error, const std::vector<std::filesystem::path>& files = {});
-  /// Back into the queue: failed, cancelled and interrupted ones.
+  /// Back into the queue: failed, cancelled and interrupted ones. The pictures that they finished stay theirs.
   void requeue(int64_t id);
   /// Before another waiting entry of the queue; 0 = to its end.
   void move(int64_t id, int64_t before);

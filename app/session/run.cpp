@@ -86,6 +86,7 @@ std::vector<Json> single_pictures(const Json& params) {
   std::vector<Json> pictures = {params};
   if (!params.contains("count") || !params.contains("seed")) return pictures;
   const int64_t count = std::exchange(pictures[0]["count"], Json(1)).get<int64_t>();
+  if (params.contains("batch")) pictures[0]["batch"] = 1;
   for (int64_t i = 1; i < count; ++i) {
     pictures.push_back(pictures[0]);
     pictures.back()["seed"] = params["seed"].get<uint64_t>() + static_cast<uint64_t>(i);
@@ -97,12 +98,23 @@ std::vector<Json> single_pictures(const Json& params) {
 class PictureWriter {
  public:
   PictureWriter(const Job& job, const Provenance& provenance, const RunHooks& hooks, JobResult& result)
-      : job_(job), provenance_(provenance), hooks_(hooks), result_(result) {}
+      : job_(job), provenance_(provenance), hooks_(hooks), result_(result) {
+    for (const fs::path& file : hooks.finished)
+      if (const std::string id = run_id_of(file); !id.empty()) earlier_.emplace(id, file);
+  }
+
+  /// Whether pictures may be there already, so that each is asked for and made alone.
+  bool is_continued() const { return job_.output.exists == "skip" || !earlier_.empty(); }
 
   /// Whether picture `index` is there already; otherwise the next picture that is written is this one.
   bool is_done(int64_t index, const Json& params) {
     index_ = index;
-    return !to_stdout(job_) && is_finished(job_.output.folder / picture_name(job_, params, index), params);
+    if (to_stdout(job_)) return false;
+    if (const auto found = earlier_.find(provenance_.run_id(params)); found != earlier_.end()) {
+      skip(found->second);
+      return true;
+    }
+    return is_finished(job_.output.folder / picture_name(job_, params, index), params);
   }
 
   void write(const MethodOutput& output, const Json& facts) {
@@ -150,17 +162,23 @@ class PictureWriter {
     if (job_.output.exists != "skip" || !fs::exists(path, error)) return false;
     const std::string id = run_id_of(path);
     if (id == provenance_.run_id(params)) {
-      result_.skipped.push_back(path);
+      skip(path);
       return true;
     }
     fail(ExitCode::kBadInput, "{}: exists already and {}; choose another folder or name, or --exists number or overwrite", path.string(),
          id.empty() ? "does not say which job made it" : "was made by another job");
   }
 
+  void skip(const fs::path& path) {
+    result_.skipped.push_back(path);
+    if (hooks_.picture) hooks_.picture(path, {});
+  }
+
   const Job& job_;
   const Provenance& provenance_;
   const RunHooks& hooks_;
   JobResult& result_;
+  std::map<std::string, fs::path> earlier_;  // by run id: what an earlier run finished
   int64_t index_ = 0;
 };
 
@@ -242,7 +260,7 @@ JobResult run_job(const Job& job, Context& context, Trace* trace, const RunHooks
     });
   };
   try {
-    if (trace == nullptr && job.output.exists == "skip") {
+    if (trace == nullptr && writer.is_continued()) {
       const std::vector<Json> pictures = single_pictures(job.params);
       for (size_t i = 0; i < pictures.size(); ++i)
         if (!writer.is_done(static_cast<int64_t>(i), pictures[i])) make(pictures[i]);

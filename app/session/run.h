@@ -13,7 +13,7 @@ namespace attelier {
 
 struct JobResult {
   std::vector<std::filesystem::path> files;    // written, in order
-  std::vector<std::filesystem::path> skipped;  // there already, made by the same job
+  std::vector<std::filesystem::path> skipped;  // found finished: made by the same job
   /// run_id, files, skipped, seconds in all and per stage, peak_bytes, versions, device, dtype, threads, model and its hash, warnings; and what was found
   /// without pictures, if anything was, as a list "results".
   Json record;
@@ -23,8 +23,9 @@ struct JobResult {
 /// What a face that stays open gives a run. All may be absent.
 struct RunHooks {
   ModelCache* models = nullptr;  // where the model comes from and goes back to
-  /// After each picture that was written; `picture` has no pixels where the method wrote the file itself.
+  /// After each picture that was written or found finished, in order; `picture` has no pixels where the method wrote the file itself or it was found.
   std::function<void(const std::filesystem::path& file, const Image& picture)> picture;
+  std::vector<std::filesystem::path> finished;  // by an earlier run of this job that was cut short: what is still there and its own is not made again
   AttentionWatch* watch = nullptr;  // sees the attention of the first picture
 };
 

@@ -306,6 +306,65 @@ TEST_F(JobQueueTest, AKilledProgramOffersItsJobAgainAndDoesNotRunIt) {
   EXPECT_EQ(journal.entry(id).state, JobState::kCancelled);
 }
 
+TEST_F(JobQueueTest, WhatAKilledProgramHadFinishedStaysAndIsNotMadeAgain) {
+  const Json wanted = {{"steps", 60}, {"count", 4}, {"batch", 1}};
+  int64_t id = 0;
+  {
+    NumberPipe numbers;
+    ChildProcess child([&] {
+      Journal journal(file_);
+      JobQueue queue(journal);
+      const int64_t job_id = queue.add(job(wanted));
+      while (queue.report().pictures < 2 && !queue.is_idle()) std::this_thread::sleep_for(std::chrono::milliseconds(1));
+      numbers.send(job_id);
+      queue.wait();
+      return 0;
+    });
+    id = numbers.next();
+    child.kill();
+  }
+  Journal journal(file_);
+  const JournalEntry cut_short = journal.entry(id);
+  ASSERT_EQ(cut_short.state, JobState::kInterrupted);
+  ASSERT_GE(cut_short.files.size(), 2);
+  EXPECT_FALSE(journal.thumbnail(id).empty());
+  const fs::file_time_type written = fs::last_write_time(cut_short.files[0]);
+  JobQueue queue(journal);
+  journal.requeue(id);
+  EXPECT_EQ(journal.entry(id).files, cut_short.files);
+  queue.wait();
+  const JournalEntry whole = journal.entry(id);
+  ASSERT_EQ(whole.state, JobState::kDone) << whole.error;
+  ASSERT_EQ(whole.files.size(), 4);
+  EXPECT_EQ(whole.files[0], cut_short.files[0]);
+  EXPECT_EQ(whole.files[1], cut_short.files[1]);
+  EXPECT_EQ(fs::last_write_time(whole.files[0]), written);
+  const int64_t uncut = queue.add(job(wanted));
+  queue.wait();
+  const JournalEntry plain = journal.entry(uncut);
+  ASSERT_EQ(plain.files.size(), 4);
+  for (size_t i = 0; i < 4; ++i) EXPECT_EQ(load_image(whole.files[i]).pixels, load_image(plain.files[i]).pixels) << i;
+}
+
+TEST_F(JobQueueTest, ACancelledJobGoesOnWhereItStoppedAndMakesADeletedPictureAnew) {
+  Journal journal(file_);
+  JobQueue queue(journal);
+  const int64_t id = queue.add(job({{"steps", 40}, {"count", 3}, {"batch", 1}}));
+  ASSERT_TRUE(becomes_true([&] { return queue.report().pictures == 1; }));
+  queue.cancel(id, StopVerb::kAfterPicture);
+  queue.wait();
+  const JournalEntry stopped = journal.entry(id);
+  ASSERT_EQ(stopped.state, JobState::kCancelled);
+  ASSERT_LT(stopped.files.size(), 3);
+  fs::remove(stopped.files[0]);
+  journal.requeue(id);
+  queue.wait();
+  const JournalEntry whole = journal.entry(id);
+  ASSERT_EQ(whole.state, JobState::kDone) << whole.error;
+  EXPECT_EQ(whole.files.size(), 3);
+  for (const fs::path& file : whole.files) EXPECT_EQ(load_image(file).width, 64) << file;
+}
+
 TEST_F(JobQueueTest, ClosingTheProgramInterruptsTheJob) {
   Journal journal(file_);
   int64_t id = 0;

@@ -26,10 +26,15 @@ UndoStack::UndoStack(std::function<double()> clock, size_t budget) : clock_(std:
 
 void UndoStack::push(Document& document, std::unique_ptr<Command> command) {
   command->apply(document);
+  for (const Step& step : undone_) bytes_ -= step.bytes;
   undone_.clear();
   const double now = clock_();
-  const bool merged = open_ && !done_.empty() && now - last_push_ < kMergePause && done_.back()->try_merge(*command);
-  if (!merged) done_.push_back(std::move(command));
+  const bool merged = open_ && !done_.empty() && now - last_push_ < kMergePause && done_.back().command->try_merge(*command);
+  if (!merged) done_.push_back({std::move(command)});
+  Step& newest = done_.back();
+  bytes_ -= newest.bytes;
+  newest.bytes = newest.command->byte_size();
+  bytes_ += newest.bytes;
   last_push_ = now;
   open_ = true;
   forget_oldest();
@@ -37,7 +42,7 @@ void UndoStack::push(Document& document, std::unique_ptr<Command> command) {
 
 bool UndoStack::undo(Document& document) {
   if (done_.empty()) return false;
-  done_.back()->revert(document);
+  done_.back().command->revert(document);
   undone_.push_back(std::move(done_.back()));
   done_.pop_back();
   open_ = false;
@@ -46,34 +51,25 @@ bool UndoStack::undo(Document& document) {
 
 bool UndoStack::redo(Document& document) {
   if (undone_.empty()) return false;
-  undone_.back()->apply(document);
+  undone_.back().command->apply(document);
   done_.push_back(std::move(undone_.back()));
   undone_.pop_back();
   open_ = false;
   return true;
 }
 
-std::string UndoStack::undo_label() const { return done_.empty() ? "" : done_.back()->label(); }
-std::string UndoStack::redo_label() const { return undone_.empty() ? "" : undone_.back()->label(); }
+std::string UndoStack::undo_label() const { return done_.empty() ? "" : done_.back().command->label(); }
+std::string UndoStack::redo_label() const { return undone_.empty() ? "" : undone_.back().command->label(); }
 
 void UndoStack::clear() {
   done_.clear();
   undone_.clear();
+  bytes_ = 0;
   open_ = false;
 }
 
-size_t UndoStack::byte_size() const {
-  size_t bytes = 0;
-  for (const auto& command : done_) bytes += command->byte_size();
-  for (const auto& command : undone_) bytes += command->byte_size();
-  return bytes;
-}
-
 void UndoStack::forget_oldest() {
-  for (size_t bytes = byte_size(); bytes > budget_ && done_.size() > 1;) {
-    bytes -= done_.front()->byte_size();
-    done_.pop_front();
-  }
+  for (; bytes_ > budget_ && done_.size() > 1; done_.pop_front()) bytes_ -= done_.front().bytes;
 }
 
 }  // namespace attelier

@@ -58,15 +58,21 @@ class UndoStack {
   void seal() { open_ = false; }
   void clear();
   size_t steps() const { return done_.size(); }
-  size_t byte_size() const;
+  /// What the commands hold.
+  size_t byte_size() const { return bytes_; }
 
  private:
+  struct Step {
+    std::unique_ptr<Command> command;
+    size_t bytes = 0;
+  };
   void forget_oldest();
 
   std::function<double()> clock_;
   size_t budget_;
-  std::deque<std::unique_ptr<Command>> done_;
-  std::vector<std::unique_ptr<Command>> undone_;
+  std::deque<Step> done_;
+  std::vector<Step> undone_;
+  size_t bytes_ = 0;  // of all steps; each is measured once, when it comes or grows
   double last_push_ = 0;
   bool open_ = false;
 };

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "app/desktop/landmarks.h"
 #include "app/desktop/widgets.h"
 #include "core/base/error.h"
 
@@ -27,6 +28,7 @@ std::string time_text(double seconds) {
 void Timeline::open(const std::filesystem::path& video) {
   auto opened = std::make_unique<VideoFrames>(video, wake_);
   video_ = std::move(opened);
+  set_aside_.clear();
   previews_.clear();
   small_.clear();
   job_ = 0;
@@ -37,9 +39,19 @@ void Timeline::open(const std::filesystem::path& video) {
   shown_ = wants_front_ = true;
 }
 
+void Timeline::open_again() {
+  try {
+    open(std::filesystem::path(set_aside_));
+  } catch (const Error& error) {
+    toasts_.error(fmt::format("{} cannot be shown.", set_aside_.filename().string()), error.what());
+    set_aside_.clear();
+  }
+}
+
 void Timeline::add_preview(int64_t job, int64_t step, Image image, int64_t scale) {
   if (job != job_) {
     if (shown_) return;  // somebody looks at what is here
+    if (video_) set_aside_ = video_->path();
     video_.reset();
     previews_.clear();
     small_.clear();
@@ -194,6 +206,11 @@ void Timeline::draw_controls(const Theme& theme, double now) {
     } else if (ImGui::Button("Save range…")) {
       save_range();
     }
+  }
+  if (!set_aside_.empty()) {
+    ImGui::SameLine(0, gap);
+    if (ImGui::Button(fmt::format("Back to {}###back to video", fitted(set_aside_.filename().string(), theme.px(140))).c_str())) open_again();
+    mark("back to the video");
   }
   ImGui::SameLine(0, gap);
   ImGui::AlignTextToFramePadding();

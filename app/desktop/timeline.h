@@ -50,6 +50,7 @@ class Timeline {
 
   bool is_empty() const { return playhead_.count() == 0; }
   void show(int64_t index);
+  void open_again();
   std::string place() const;
   void draw_controls(const Theme& theme, double now);
   void draw_strip(const Theme& theme);
@@ -61,6 +62,7 @@ class Timeline {
   FileBrowser& browser_;
   Toasts& toasts_;
   std::unique_ptr<VideoFrames> video_;
+  std::filesystem::path set_aside_;  // the video that previews took the place of
   std::vector<Preview> previews_;  // where there is no video
   int64_t job_ = 0, scale_ = 1;
   Playhead playhead_;

@@ -84,5 +84,18 @@ TEST_F(TimelineDesktop, ThePreviewsOfARunAreLookedAtAgain) {
   EXPECT_EQ(quit(*program).code, 0);
 }
 
+TEST_F(TimelineDesktop, AVideoThatPreviewsReplacedComesBack) {
+  const auto program = open({job("few.json", {{"steps", 30}}), video()});
+  EXPECT_TRUE(becomes(0));
+  screen_.key("ctrl+Return");
+  ASSERT_TRUE(wait_for_pictures(1));
+  usleep(700'000);
+  press("back to the video");
+  EXPECT_TRUE(becomes(0));
+  screen_.key("End");
+  EXPECT_TRUE(becomes(kFrames - 1));
+  EXPECT_EQ(quit(*program).code, 0);
+}
+
 }  // namespace
 }  // namespace attelier

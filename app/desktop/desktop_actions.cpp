@@ -10,7 +10,6 @@
 #include "core/base/json_text.h"
 #include "core/media/video_file.h"
 #include "core/text/byte_pairs.h"
-#include "core/weights/model_files.h"
 
 namespace attelier::desktop {
 namespace {
@@ -113,6 +112,7 @@ void DesktopApp::add_actions() {
   });
   add("view.full_screen", "Full screen", "View", "F11", [this] { window_.set_full_screen(!window_.is_full_screen()); }, [] { return true; }, true);
   add("view.look", "Light or dark", "View", "", [this] { look_ = look_ == Look::kDark ? Look::kLight : Look::kDark; });
+  add("view.contrast", "High contrast", "View", "", [this] { look_ = look_ == Look::kContrast ? Look::kDark : Look::kContrast; });
   add("view.larger", "Larger interface", "View", "Ctrl+Alt++", [this] { user_scale_ = std::min(3.0, user_scale_ + 0.25); });
   add("view.smaller", "Smaller interface", "View", "Ctrl+Alt+-", [this] { user_scale_ = std::max(0.75, user_scale_ - 0.25); });
   add("help.palette", "All actions…", "Help", "Ctrl+P", [this] { palette_.open(); }, [] { return true; }, true);
@@ -133,7 +133,7 @@ void DesktopApp::load_settings() {
   if (!fs::exists(file, error)) return;
   try {
     const Json settings = Json::parse(read_file(file));
-    look_ = settings.value("look", std::string("dark")) == "light" ? Look::kLight : Look::kDark;
+    look_ = look_of(settings.value("look", std::string("dark")));
     user_scale_ = std::clamp(settings.value("scale", 1.0), 0.75, 3.0);
     left_width_ = std::clamp(settings.value("left_width", left_width_), 300.0f, 640.0f);
     right_width_ = std::clamp(settings.value("right_width", right_width_), 220.0f, 640.0f);
@@ -155,7 +155,7 @@ void DesktopApp::save_settings() const {
     Json recent = Json::array();
     for (const fs::path& one : recent_)
       if (text::valid_utf8(one.string()) == one.string()) recent.push_back(one.string());  // JSON knows no other names
-    settings.update({{"look", look_ == Look::kLight ? "light" : "dark"}, {"scale", user_scale_}, {"left_width", left_width_}, {"right_width", right_width_},
+    settings.update({{"look", name_of(look_)}, {"scale", user_scale_}, {"left_width", left_width_}, {"right_width", right_width_},
                      {"bottom_height", bottom_height_}, {"layout", static_cast<int>(layout_)}, {"shortcuts", actions_.changes()}, {"recent", recent}});
     fs::create_directories(file.parent_path(), error);
     write_file_atomically(file, settings.dump(2) + "\n");
@@ -172,6 +172,7 @@ void DesktopApp::set_layout(Layout layout) {
 }
 
 void DesktopApp::run_job(bool first, bool watched) {
+  editor_.look_again();
   const std::optional<Job>& job = editor_.check();
   if (!job) {
     toasts_.error(editor_.first_problem());
@@ -267,6 +268,7 @@ void DesktopApp::take_previews() {
 
 void DesktopApp::end_of_job(const JournalEntry& entry) {
   if (entry.id == inspector_.job()) inspector_.job_ended();
+  editor_.look_again();  // it may have made what the form lacks
   const std::string title = entry.title.empty() ? entry.method : entry.title;
   if (entry.state == JobState::kDone && !entry.files.empty()) {
     if (follows_) show_entry(entry.id);
@@ -339,7 +341,7 @@ void DesktopApp::open_file(const fs::path& file) {
   if (!fs::exists(file, error)) return toasts_.error(file.string() + " is not there.");
   const std::string extension = file.extension().string();
   if (extension == ".json") return remember_file(file), restore_from(file);
-  if (extension == ".safetensors" || extension == ".ckpt" || fs::is_directory(file, error)) return choose_model(file);
+  if (ModelChoice::is_checkpoint_name(file) || fs::is_directory(file, error)) return model_.choose(file);
   if (is_video_name(file)) return open_video(file);
   if (!is_picture(file)) return toasts_.error(fmt::format("{} is no kind of file that is known here; pictures, videos, jobs (.json, or pictures that carry one) and checkpoints are.", file.filename().string()));
   painter_.leave();
@@ -347,18 +349,6 @@ void DesktopApp::open_file(const fs::path& file) {
   queue_view_.select(0);
   awaited_ = opened_ = file;
   remember_file(file);
-}
-
-void DesktopApp::choose_model(const fs::path& path) {
-  const std::string name = path.filename().string();
-  try {
-    const ModelFiles files(path);
-    if (!files.has("unet")) return toasts_.error(fmt::format("{} is a part of a model ({}) without the UNet that makes pictures. Choose a whole model.", name, files.family()));
-    editor_.set_model(path.string());
-    toasts_.info(fmt::format("{}: {}, {:.1f} GB", name, files.family(), static_cast<double>(files.bytes()) / 1e9));
-  } catch (const Error& error) {
-    toasts_.error(fmt::format("{} is no model that is known here. Checkpoints of Stable Diffusion (.safetensors, .ckpt) and diffusers folders are.", name), error.what());
-  }
 }
 
 void DesktopApp::remember_file(const fs::path& file) {

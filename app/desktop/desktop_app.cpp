@@ -10,7 +10,6 @@
 #include "app/desktop/landmarks.h"
 #include "app/desktop/widgets.h"
 #include "core/base/files.h"
-#include "core/weights/model_store.h"
 
 namespace attelier::desktop {
 namespace {
@@ -47,6 +46,7 @@ void run_desktop(const DesktopOptions& options) {
 DesktopApp::DesktopApp(const DesktopOptions& options)
     : options_(options), window_({options.width, options.height, "Attelier"}), journal_(Journal::default_file()), queue_(journal_, [this] { window_.wake(); }, {.niceness = 5}),
       loader_([this] { window_.wake(); }), browser_(loader_), shelf_(loader_, [this] { window_.wake(); }), queue_view_(journal_, queue_, loader_), recovery_(journal_, queue_, loader_),
+      model_(editor_, browser_, toasts_, [this] { window_.wake(); }),
       painter_(editor_, loader_, browser_, toasts_), timeline_([this] { window_.wake(); }, browser_, toasts_), inspector_([this] { window_.wake(); }), start_(Clock::now()) {
   write_landmarks_to(options.landmarks);
   load_settings();
@@ -111,9 +111,11 @@ void DesktopApp::run() {
     if (something && window_.has_input()) last_input_ = Clock::now();
     first = false;
     const double scale = (options_.scale > 0 ? options_.scale : window_.content_scale()) * user_scale_;
-    if (scale != applied_scale_ || look_ != applied_look_) {
+    const bool new_letters = has_new_letters();
+    if (new_letters) theme_.need_east_asian();
+    if (scale != applied_scale_ || look_ != applied_look_ || new_letters) {
       theme_.apply(look_, scale);
-      if (applied_scale_ == 0 && !theme_.warning().empty()) toasts_.info(theme_.warning());
+      if ((applied_scale_ == 0 || new_letters) && !theme_.warning().empty()) toasts_.info(theme_.warning());
       applied_scale_ = scale;
       applied_look_ = look_;
     }
@@ -137,6 +139,12 @@ void DesktopApp::run() {
       if (options_.close_after_screenshot) break;
     }
   }
+}
+
+bool DesktopApp::has_new_letters() {
+  const Json prompt = editor_.parameter("prompt");
+  const JournalEntry* const entry = queue_view_.selected_entry();
+  return (prompt.is_string() && theme_.lacks(prompt.get_ref<const std::string&>())) || (entry != nullptr && theme_.lacks(entry->title)) || (shown_ && theme_.lacks(shown_->name));
 }
 
 bool DesktopApp::take_event(const InputEvent& event) {
@@ -163,6 +171,8 @@ bool DesktopApp::take_event(const InputEvent& event) {
 }
 
 void DesktopApp::frame() {
+  // Another program may have put right what was wrong with the form.
+  if (const bool focused = window_.is_focused(); std::exchange(was_focused_, focused) != focused && focused) editor_.look_again();
   take_previews();
   take_exports();
   queue_view_.refresh();
@@ -260,25 +270,12 @@ void DesktopApp::draw_recent_menu() {
 
 void DesktopApp::draw_model_choice() {
   const float presets = theme_.px(84);
-  ImGui::SetNextItemWidth(ImGui::GetContentRegionAvail().x - presets - ImGui::GetStyle().ItemInnerSpacing.x);
-  if (ImGui::BeginCombo("##model", editor_.model().c_str())) {
-    const Scope combo(ImGui::EndCombo);
-    for (const std::string& name : known_models())
-      if (ImGui::Selectable(name.c_str(), name == editor_.model())) editor_.set_model(name);
-    ImGui::Separator();
-    const bool chooses = ImGui::Selectable("Choose a checkpoint…");
-    mark("choose a checkpoint");
-    if (chooses)
-      browser_.open({.title = "Choose a checkpoint", .extensions = {".safetensors", ".ckpt", ".json"}, .folders = true, .name = {},
-                     .chosen = [this](const fs::path& file) { choose_model(file.extension() == ".json" ? file.parent_path() : file); }});
-  }
-  tooltip("The model: a Stable Diffusion checkpoint or diffusers folder. mini ships with the program.");
-  mark("model");
+  model_.draw(ImGui::GetContentRegionAvail().x - presets - ImGui::GetStyle().ItemInnerSpacing.x);
   ImGui::SameLine(0, ImGui::GetStyle().ItemInnerSpacing.x);
   presets_.draw(editor_.method().name, presets, theme_, {.apply = [this](const std::string& name) { editor_.apply_preset(name); },
                                                          .save = [this](const std::string& name) { editor_.save_preset(name); },
                                                          .failed = [this](const std::string& problem) { toasts_.error(problem); }});
-  if (const std::string problem = editor_.problem("model"); !problem.empty()) wrapped(theme_.palette().bad, problem);
+  model_.draw_problem(theme_);
 }
 
 void DesktopApp::draw_left(ImVec2 position, ImVec2 size) {
@@ -307,7 +304,7 @@ void DesktopApp::draw_left(ImVec2 position, ImVec2 size) {
   ImGui::BeginChild("form", {0, -foot});
   {
     const Scope child(ImGui::EndChild);
-    form_.draw(editor_.method(), form_values(), theme_);
+    form_.draw(editor_.method(), form_values(), output_and_device(), theme_);
   }
   const std::string problem = editor_.first_problem();
   const bool running = !queue_.is_idle();
@@ -344,6 +341,19 @@ FormValues DesktopApp::form_values() {
   values.keep = [this](const fs::path& file) { shelf_.keep(file); };
   values.is_painting = [this](const std::string&, size_t index) { return painter_.active() == index; };
   return values;
+}
+
+FormGroup DesktopApp::output_and_device() {
+  FormGroup group{"Device and output", editor_.common_parameters(), form_values()};
+  group.values.parameter = [this](const std::string& name) { return editor_.common(name); };
+  group.values.change = [this](const ParameterDescription& description, const Json& value) { editor_.change_common(description.name, value); };
+  group.values.browse = [this](const std::string& name, bool) {
+    browser_.open({.title = "Choose a folder", .extensions = {}, .folders = true, .name = {}, .chosen = [this, name](const fs::path& chosen) {
+      std::error_code error;
+      editor_.change_common(name, (fs::is_directory(chosen, error) ? chosen : chosen.parent_path()).string());
+    }});
+  };
+  return group;
 }
 
 std::string DesktopApp::token_text(const std::string& text) {

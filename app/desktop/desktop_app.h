@@ -19,6 +19,7 @@
 #include "app/desktop/frame_times.h"
 #include "app/desktop/mask_painter.h"
 #include "app/desktop/method_form.h"
+#include "app/desktop/model_choice.h"
 #include "app/desktop/overlays.h"
 #include "app/desktop/picture_loader.h"
 #include "app/desktop/preset_menu.h"
@@ -48,6 +49,8 @@ class DesktopApp {
   bool take_event(const InputEvent& event);
   void drop(const std::vector<std::filesystem::path>& files, double x, double y);
   double wait_seconds() const;
+  /// Something is written here in letters that the fonts do not have yet.
+  bool has_new_letters();
   double now() const;
 
   void frame();
@@ -61,6 +64,7 @@ class DesktopApp {
   void draw_status(ImVec2 position, ImVec2 size);
   void draw_model_choice();
   FormValues form_values();
+  FormGroup output_and_device();
 
   void run_job(bool first, bool watched = false);
   InspectorActions inspector_actions();
@@ -81,7 +85,6 @@ class DesktopApp {
   const InputDescription* style_input() const;
   void use_entry_as(int64_t id, const Method& method, const InputDescription& input);
   void open_file(const std::filesystem::path& file);
-  void choose_model(const std::filesystem::path& path);
   void remember_file(const std::filesystem::path& file);
   void draw_recent_menu();
   void open_video(const std::filesystem::path& file);
@@ -117,6 +120,7 @@ class DesktopApp {
   QueueView queue_view_;
   RecoveryDialog recovery_;
   Editor editor_;
+  ModelChoice model_;
   MaskPainter painter_;
   Timeline timeline_;
   MethodForm form_;
@@ -133,6 +137,7 @@ class DesktopApp {
   std::filesystem::path opened_;                       // awaited, and if it carries a job, the form takes it
   std::vector<int64_t> unfinished_;                    // jobs whose end a person is told of
   int64_t previewed_ = 0, seen_version_ = -1;          // the job of preview_; of the journal
+  bool was_focused_ = true;
   bool follows_ = true;                                // previews and results come to the canvas: until a person looks at something else while jobs run
   std::array<bool, 2> told_troubles_{};
   struct Export {

@@ -1,5 +1,6 @@
 #include "app/desktop/editor.h"
 
+#include <algorithm>
 #include <cstdlib>
 #include <random>
 
@@ -17,6 +18,12 @@ namespace {
 std::filesystem::path default_pictures_folder() {
   const char* home = std::getenv("HOME");
   return std::filesystem::path(home == nullptr || home[0] == 0 ? "." : home) / "Pictures" / "Attelier";
+}
+
+/// The group of a common setting.
+const char* group_of(const std::string& name) {
+  const ParameterDescriptions run = common_group("run");
+  return std::any_of(run.begin(), run.end(), [&](const ParameterDescription& one) { return one.name == name; }) ? "run" : "output";
 }
 
 }  // namespace
@@ -50,6 +57,7 @@ struct Editor::State {
       made = document_from_json({{"document", 1}});
     }
     if (made.output.folder == "." || made.output.folder.empty()) made.output.folder = default_pictures_folder();
+    made.settings = common_json(made);
     return made;
   }
   void push(std::unique_ptr<Command> command) {
@@ -68,7 +76,7 @@ Editor::Editor() : state_(std::make_unique<State>()) {
     const bool crashed = std::filesystem::exists(s.open_mark, error);
     if (auto saved = s.autosave->newest()) {
       if (crashed) s.recovered = saved->time;
-      saved->document.output = s.document.output;
+      follow_settings(saved->document, s.document);
       s.document = std::move(saved->document);
     }
     write_file_atomically(s.open_mark, "");
@@ -110,7 +118,22 @@ std::vector<std::filesystem::path> Editor::input(const std::string& name) const 
   return found == inputs.end() ? InputPaths{} : found->second;
 }
 void Editor::change_input(const std::string& name, const std::vector<std::filesystem::path>& files) {
-  if (input(name) != files) state_->push(set_input(state_->document, name, files));
+  const std::vector<Mask>& painted = masks(name);
+  const bool clears_mask = files.empty() && std::any_of(painted.begin(), painted.end(), [](const Mask& mask) { return !mask.is_blank(); });
+  if (input(name) != files || clears_mask) state_->push(set_input(state_->document, name, files));
+}
+ParameterDescriptions Editor::common_parameters() const {
+  ParameterDescriptions all;
+  for (const char* group : {"run", "output"})
+    for (ParameterDescription& description : common_group(group)) {
+      description.default_value = state_->document.settings.at(group).at(description.name);
+      all.push_back(std::move(description));
+    }
+  return all;
+}
+Json Editor::common(const std::string& name) const { return common_json(state_->document).at(group_of(name)).at(name); }
+void Editor::change_common(const std::string& name, const Json& value) {
+  if (common(name) != value) state_->push(set_common(state_->document, group_of(name), name, value));
 }
 std::string Editor::model() const { return state_->document.state().model; }
 void Editor::set_model(const std::string& model) {
@@ -137,6 +160,8 @@ void Editor::find_problems() {
   s.problems = problems_of(s.document);
 }
 
+void Editor::look_again() { state_->searched = state_->checked = false; }
+
 const std::optional<Job>& Editor::check() {
   State& s = *state_;
   if (s.checked) return s.job;
@@ -155,7 +180,7 @@ const std::optional<Job>& Editor::check() {
 }
 
 std::string Editor::problem(const std::string& name) const {
-  for (const char* group : {"/params/", "/inputs/", "/"})
+  for (const char* group : {"/params/", "/inputs/", "/", "/run/", "/output/"})
     if (const auto found = state_->problems.find(group + name); found != state_->problems.end()) return found->second;
   return "";
 }

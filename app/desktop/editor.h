@@ -32,6 +32,10 @@ class Editor {
   void change(const std::vector<std::pair<const ParameterDescription*, Json>>& values);
   std::vector<std::filesystem::path> input(const std::string& name) const;
   void change_input(const std::string& name, const std::vector<std::filesystem::path>& files);
+  /// Where pictures go and what computes them, as parameters whose defaults are those of the settings.
+  ParameterDescriptions common_parameters() const;
+  Json common(const std::string& name) const;
+  void change_common(const std::string& name, const Json& value);
   std::string model() const;
   void set_model(const std::string& model);
 
@@ -44,6 +48,8 @@ class Editor {
 
   /// Finds out what is wrong with the form; cheap when nothing changed since.
   void find_problems();
+  /// What was wrong outside the form may have been put right: a file, a folder, a model.
+  void look_again();
   /// What is wrong with a parameter, an input or "model", "" if nothing. Known after find_problems() or check().
   std::string problem(const std::string& name) const;
   std::string first_problem() const;

@@ -25,13 +25,14 @@ struct ToolText {
   MaskTool tool;
   const char *name, *id, *chord, *help;
 };
-constexpr std::array<ToolText, 6> kTools = {{
+constexpr std::array<ToolText, 7> kTools = {{
     {MaskTool::kBrush, "Brush", "mask.brush", "B", "Drag to paint. Shift+click goes on in a straight line. The right button erases."},
     {MaskTool::kEraser, "Eraser", "mask.eraser", "E", "Drag to erase. Shift+click goes on in a straight line. The right button paints."},
     {MaskTool::kRectangle, "Rectangle", "mask.rectangle", "U", "Drag from corner to corner. The right button erases."},
     {MaskTool::kLasso, "Lasso", "mask.lasso", "L", "Draw around an area. The right button erases."},
     {MaskTool::kGradient, "Gradient", "mask.gradient", "G", "Drag from white to where it fades out. The right button takes away."},
     {MaskTool::kFill, "Fill", "mask.fill", "K", "Click into an area that the brush has closed. The right button empties it."},
+    {MaskTool::kThing, "Thing", "mask.thing", "T", "Click a thing of the picture, where a map says which pixels are whose: NAME_instance.png beside it, or imported. The right button takes it away."},
 }};
 const ToolText& text_of(MaskTool tool) { return kTools[static_cast<size_t>(tool)]; }
 
@@ -66,6 +67,11 @@ void draw_icon(ImDrawList& list, MaskTool tool, ImVec2 middle, float half, ImU32
     case MaskTool::kFill:
       list.AddCircle(middle, half * 0.95f, colour, 24, line);
       list.AddCircleFilled(middle, half * 0.62f, colour, 24);
+      break;
+    case MaskTool::kThing:  // a house, whole, among what is not chosen
+      list.AddRectFilled({from.x + half * 0.35f, middle.y}, {to.x - half * 0.35f, to.y}, colour);
+      list.AddTriangleFilled({middle.x, from.y}, {to.x - half * 0.1f, middle.y}, {from.x + half * 0.1f, middle.y}, colour);
+      list.AddLine({from.x, to.y}, to, colour, line);
       break;
   }
 }
@@ -239,6 +245,9 @@ void MaskPainter::end(MaskPoint point) {
     case MaskTool::kFill:
       change(what + " area", [&](Mask& mask) { fill_area(mask, point, ink_); });
       break;
+    case MaskTool::kThing:
+      if (has_things()) change(what + " thing", [&](Mask& mask) { fill_thing(mask, *things_, point, ink_); });
+      break;
     default:
       break;
   }
@@ -398,12 +407,42 @@ void MaskPainter::show_as_method() {
 void MaskPainter::import_mask() {
   browser_.open({.title = "Import a mask", .extensions = picture_extensions(), .name = {}, .chosen = [this](const std::filesystem::path& file) {
     try {
+      if (auto things = load_instance_map(file)) {
+        if (things->count == 0) return toasts_.info(fmt::format("{} shows no thing at all.", file.filename().string()));
+        toasts_.info(fmt::format("{} tells {} things apart. Click the ones you want.", file.filename().string(), things->count));
+        things_ = std::move(things);
+        things_of_ = painted_file();
+        drop();
+        tool_ = MaskTool::kThing;
+        return;
+      }
       const Mask read(load_image(file));
+      if (read.is_blank()) toasts_.info(fmt::format("{} is all black: nothing is painted now.", file.filename().string()));
       change("Import mask", [&](Mask& target) { target = resized(read, target.width(), target.height()); });
     } catch (const Error& error) {
       toasts_.error(error.what());
     }
   }});
+}
+
+std::filesystem::path MaskPainter::painted_file() const {
+  const InputDescription* const input = painted_input();
+  const auto files = input == nullptr ? std::vector<std::filesystem::path>() : editor_.input(input->painted_over);
+  return files.empty() ? std::filesystem::path() : files.front();
+}
+
+bool MaskPainter::has_things() {
+  if (things_ && things_of_ == painted_file()) return true;
+  things_.reset();
+  things_of_ = painted_file();
+  try {
+    if (const auto beside = instance_map_beside(things_of_); !beside.empty()) things_ = load_instance_map(beside);
+  } catch (const Error& error) {
+    toasts_.error(error.what());
+    return false;
+  }
+  if (!things_) toasts_.info(fmt::format("No map tells which things are in {}. Import one: a gray picture with a number for each thing.", things_of_.filename().string()));
+  return things_.has_value();
 }
 
 void MaskPainter::export_mask() {

@@ -19,7 +19,7 @@
 
 namespace attelier::desktop {
 
-enum class MaskTool { kBrush, kEraser, kRectangle, kLasso, kGradient, kFill };
+enum class MaskTool { kBrush, kEraser, kRectangle, kLasso, kGradient, kFill, kThing };
 enum class MaskView { kOverlay, kAlone, kMethod };
 
 /// The side of the pictures that a model makes, and how many of their pixels one cell of its latents stands for.
@@ -76,6 +76,10 @@ class MaskPainter {
   void draw_cursor(const Theme& theme, ImVec2 at, float scale, MaskPoint pointer) const;
   void show_as_method();
   void import_mask();
+  /// The map of things beside the picture or the imported one is there; says what is missing otherwise.
+  bool has_things();
+  /// The picture that is painted over, "" if there is none.
+  std::filesystem::path painted_file() const;
   void export_mask();
   bool draws_strokes() const { return tool_ == MaskTool::kBrush || tool_ == MaskTool::kEraser; }
 
@@ -90,6 +94,8 @@ class MaskPainter {
   Brush brush_;
   int amount_ = 8;  // pixels for grow, shrink and feather
   SharedPicture picture_;
+  std::optional<InstanceMap> things_;  // of the picture, once they were asked for
+  std::filesystem::path things_of_;    // the picture that they are of
 
   // The gesture under way: a stroke, or a shape from its points. `base_` is the mask that it began on.
   std::optional<Stroke> stroke_;

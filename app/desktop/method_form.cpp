@@ -34,15 +34,11 @@ bool is_prompt(const ParameterDescription& d) { return d.type == kText && d.name
 
 }  // namespace
 
-void MethodForm::draw(const Method& method, const FormValues& values, const Theme& theme) {
+void MethodForm::draw(const Method& method, const FormValues& values, const FormGroup& common, const Theme& theme) {
   prompt_editor_.begin_frame();
   const auto weights = std::find_if(method.parameters.begin(), method.parameters.end(), [](const ParameterDescription& d) { return d.name == "prompt_weights"; });
   prompt_weights_ = weights == method.parameters.end() ? nullptr : &*weights;
   draw_inputs(method, values, theme);
-  const auto changed = [&](const ParameterDescription& d) {
-    const Json value = values.parameter(d.name);
-    return !value.is_null() && value != d.default_value;
-  };
   for (const ParameterDescription& d : method.parameters)
     if (!d.advanced && is_prompt(d)) draw_parameter(d, values, theme);
   draw_strength_table(method, values, theme);
@@ -52,14 +48,29 @@ void MethodForm::draw(const Method& method, const FormValues& values, const Them
   };
   for (const ParameterDescription& d : method.parameters)
     if (!d.advanced && !is_prompt(d) && !has_own_place(d)) draw_parameter(d, values, theme);
-  const auto count = std::count_if(method.parameters.begin(), method.parameters.end(), [&](const auto& d) { return d.advanced && changed(d); });
+  ParameterDescriptions advanced;
+  std::copy_if(method.parameters.begin(), method.parameters.end(), std::back_inserter(advanced), [](const ParameterDescription& d) { return d.advanced; });
   ImGui::Dummy({0, theme.px(4)});
+  if (draw_heading("Advanced", advanced, values))
+    for (const ParameterDescription& d : advanced) draw_parameter(d, values, theme);
+  ImGui::PushID("common");
+  section_ = "common ";
+  if (draw_heading(common.title, common.parameters, common.values))
+    for (const ParameterDescription& d : common.parameters) draw_parameter(d, common.values, theme);
+  section_ = "parameter ";
+  ImGui::PopID();
+}
+
+bool MethodForm::draw_heading(const std::string& title, const ParameterDescriptions& parameters, const FormValues& values) {
+  const auto count = std::count_if(parameters.begin(), parameters.end(), [&](const ParameterDescription& d) {
+    const Json value = values.parameter(d.name);
+    return !value.is_null() && value != d.default_value;
+  });
   ImGui::PushStyleColor(ImGuiCol_Header, IM_COL32(0, 0, 0, 0));
-  const bool open = ImGui::CollapsingHeader((count == 0 ? std::string("Advanced") : fmt::format("Advanced, {} changed", count)).append("###advanced").c_str());
+  const bool open = ImGui::CollapsingHeader(fmt::format("{}{}###{}", title, count == 0 ? "" : fmt::format(", {} changed", count), title).c_str());
   ImGui::PopStyleColor();
-  if (!open) return;
-  for (const ParameterDescription& d : method.parameters)
-    if (d.advanced) draw_parameter(d, values, theme);
+  mark(title);
+  return open;
 }
 
 std::string MethodForm::input_at(double x, double y) const {
@@ -103,11 +114,11 @@ void MethodForm::draw_file(const InputDescription& input, const FormValues& valu
   else faint(theme, files.empty() ? (input.required ? "drop a picture or click" : "none") : fitted(files.front().filename().string(), width));
   if (can_paint) {
     ImGui::SameLine();
-    ImGui::SetCursorPosX(ImGui::GetContentRegionMax().x - theme.px(files.empty() ? 52 : 104));
+    ImGui::SetCursorPosX(ImGui::GetContentRegionMax().x - theme.px(files.empty() && painted.empty() ? 52 : 104));
     if (ImGui::SmallButton("Paint")) values.paint(input.name, 0);
     tooltip("Paint what is to be made anew (B)");
   }
-  if (!files.empty()) {
+  if (!files.empty() || !painted.empty()) {
     ImGui::SameLine();
     ImGui::SetCursorPosX(ImGui::GetContentRegionMax().x - theme.px(52));
     if (ImGui::SmallButton("Clear")) values.change_input(input, {});
@@ -144,6 +155,7 @@ void MethodForm::draw_parameter(const ParameterDescription& d, const FormValues&
     ImGui::SetCursorPosX(left + width * static_cast<float>(kLabelShare));
     ImGui::SetNextItemWidth(width * static_cast<float>(1 - kLabelShare));
     edited = draw_control(d, value, values, theme);
+    mark(section_ + d.name);
   }
   if (ImGui::BeginPopupContextItem("menu")) {
     if (ImGui::MenuItem("Reset", nullptr, false, is_changed)) values.change(d, nullptr);
@@ -203,11 +215,13 @@ bool MethodForm::draw_control(const ParameterDescription& d, Json& value, const 
     }
     case kChoice:
       if (ImGui::BeginCombo("##choice", plain_text(value).c_str())) {
-        for (const std::string& choice : d.choices)
+        for (const std::string& choice : d.choices) {
           if (ImGui::Selectable(choice.c_str(), value == choice)) {
             value = choice;
             edited = true;
           }
+          mark(fmt::format("{}{} {}", section_, d.name, choice));
+        }
         ImGui::EndCombo();
       }
       break;
@@ -261,6 +275,7 @@ bool MethodForm::draw_control(const ParameterDescription& d, Json& value, const 
       if (ImGui::GetActiveID() != id) text = plain_text(value);
       if (is_file) ImGui::SetNextItemWidth(ImGui::CalcItemWidth() - button - ImGui::GetStyle().ItemInnerSpacing.x);
       input_text("##text", text, d.default_value.is_null() ? "none" : nullptr);
+      mark(section_ + d.name + " text");
       if (ImGui::IsItemDeactivatedAfterEdit()) {
         try {
           value = text.empty() ? d.default_value : d.type == kText ? Json(text) : parse_parameter(d, text);

@@ -35,10 +35,17 @@ struct FormValues {
   std::function<void(const std::filesystem::path& file)> keep;                // keeps a picture in the library
 };
 
+/// Parameters that every method has, below its own.
+struct FormGroup {
+  std::string title;
+  ParameterDescriptions parameters;
+  FormValues values;
+};
+
 /// What a form remembers between frames: texts that are being typed.
 class MethodForm {
  public:
-  void draw(const Method& method, const FormValues& values, const Theme& theme);
+  void draw(const Method& method, const FormValues& values, const FormGroup& common, const Theme& theme);
   /// The prompt takes the keyboard in the next frame.
   void focus_prompt() { focuses_prompt_ = true; }
   PromptEditor& prompt_editor() { return prompt_editor_; }
@@ -48,6 +55,8 @@ class MethodForm {
  private:
   void draw_inputs(const Method& method, const FormValues& values, const Theme& theme);
   void draw_file(const InputDescription& input, const FormValues& values, const Theme& theme);
+  /// A heading that opens, with how many of `parameters` were changed. True while it is open.
+  bool draw_heading(const std::string& title, const ParameterDescriptions& parameters, const FormValues& values);
   void draw_parameter(const ParameterDescription& description, const FormValues& values, const Theme& theme);
   bool draw_control(const ParameterDescription& description, Json& value, const FormValues& values, const Theme& theme);
   bool draw_prompt(const ParameterDescription& description, Json& value, const FormValues& values, const Theme& theme);
@@ -57,6 +66,7 @@ class MethodForm {
   };
   std::map<std::string, Area> areas_;  // of inputs, as drawn last
   std::map<std::string, std::string> typed_;
+  std::string section_ = "parameter ";  // before the names of its landmarks
   PromptEditor prompt_editor_;
   const ParameterDescription* prompt_weights_ = nullptr;  // of the method that is drawn; null = it has none
   bool focuses_prompt_ = false;

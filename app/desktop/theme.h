@@ -7,7 +7,10 @@
 
 namespace attelier::desktop {
 
-enum class Look { kDark, kLight };
+enum class Look { kDark, kLight, kContrast };
+/// "dark", "light", "contrast"; kDark for other words.
+const char* name_of(Look look);
+Look look_of(const std::string& name);
 
 /// Colours beyond Dear ImGui's own.
 struct Palette {
@@ -23,6 +26,10 @@ class Theme {
  public:
   /// `scale` 0.75 to 3, times what the screen asks for. Before the first frame, and between frames afterwards.
   void apply(Look look, double scale);
+  /// True where the text has letters of Chinese, Japanese or Korean that the fonts lack so far; then need_east_asian() and apply() bring them. They cost a
+  /// tenth of a second and a large texture, which most people never need.
+  bool lacks(const std::string& text) const;
+  void need_east_asian() { wants_east_asian_ = true; }
   Look look() const { return look_; }
   const Palette& palette() const { return palette_; }
   const Fonts& fonts() const { return fonts_; }
@@ -32,6 +39,7 @@ class Theme {
 
  private:
   void load_fonts();
+  bool wants_east_asian_ = false, has_east_asian_ = false;
   Look look_ = Look::kDark;
   double scale_ = 0;
   Palette palette_{};

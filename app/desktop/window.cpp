@@ -201,6 +201,7 @@ void Window::frame(const std::function<bool(const InputEvent&)>& shortcut, const
 bool Window::wants_to_close() const { return glfwWindowShouldClose(window_) != 0; }
 void Window::keep_open() { glfwSetWindowShouldClose(window_, GLFW_FALSE); }
 void Window::set_title(const std::string& title) { glfwSetWindowTitle(window_, title.c_str()); }
+bool Window::is_focused() const { return glfwGetWindowAttrib(window_, GLFW_FOCUSED) == GLFW_TRUE; }
 bool Window::is_full_screen() const { return glfwGetWindowMonitor(window_) != nullptr; }
 
 void Window::set_full_screen(bool full_screen) {

@@ -53,6 +53,7 @@ class Window {
   void set_title(const std::string& title);
   void set_full_screen(bool full_screen);
   bool is_full_screen() const;
+  bool is_focused() const;
   double content_scale() const;
   std::string clipboard() const;
   void set_clipboard(const std::string& text);

@@ -128,6 +128,18 @@ void reorder(const Method& method, const InputDescription& input, const std::vec
     if (mask.one_per == input.name && !mask.painted_over.empty()) state.masks[mask.name] = moved(state.masks[mask.name], Mask());
 }
 
+/// Mask files become painted masks where there is a picture to paint over. Throws Error for one that cannot be read.
+void adopt_mask_files(const Method& method, MethodState& state) {
+  for (auto& [name, masks] : state.masks) {
+    InputPaths& files = state.inputs[name];
+    if (files.size() != masks.size() || state.inputs[find_input(method, name)->painted_over].empty()) continue;  // the job's check says what is wrong
+    std::vector<Mask> read;
+    for (const fs::path& file : files) read.emplace_back(load_image(file));
+    masks = std::move(read);
+    files.clear();
+  }
+}
+
 /// The settings of one method anew.
 std::unique_ptr<Command> set_state(const Document& document, std::string label, const std::string& method, MethodState state) {
   return set_value<MethodState>(document, std::move(label), "", [method](Document& d) -> MethodState& { return d.methods[method]; }, std::move(state));
@@ -148,11 +160,20 @@ std::vector<Mask> with_rest(std::vector<Mask> masks) {
   return masks;
 }
 
+JobOutput read_output(const Json& given) {
+  const Json output = tolerant(common_group("output"), given);
+  return {output["dir"].get<std::string>(), output["pattern"], output["exists"], output["embed_job"], output["record"]};
+}
+
+JobRun read_run(const Json& given) {
+  const Json run = tolerant(common_group("run"), given);
+  return {run["device"], run["dtype"], run["threads"]};
+}
+
 void read_common(const Json& json, Document& document) {
-  const Json output = tolerant(common_group("output"), json.is_object() ? json.value("output", Json::object()) : Json::object());
-  const Json run = tolerant(common_group("run"), json.is_object() ? json.value("run", Json::object()) : Json::object());
-  document.output = {output["dir"].get<std::string>(), output["pattern"], output["exists"], output["embed_job"], output["record"]};
-  document.run = {run["device"], run["dtype"], run["threads"]};
+  const auto group = [&](const char* name) { return json.is_object() ? json.value(name, Json::object()) : Json::object(); };
+  document.output = read_output(group("output"));
+  document.run = read_run(group("run"));
 }
 
 Json output_json(const JobOutput& output) {
@@ -195,6 +216,7 @@ Document new_document(const std::string& method) {
     complete_inputs(*one, state);
     if (one->name == method) read_common(merged, document);
   }
+  document.settings = common_json(document);
   return document;
 }
 
@@ -220,8 +242,14 @@ std::unique_ptr<Command> set_input(const Document& document, const std::string& 
     if (found != before.end()) *found = fs::path();  // the next equal one is another
   }
   MethodState state = document.state();
+  if (paths.empty() && !input.painted_over.empty()) state.masks[name].assign(state.masks[name].size(), Mask());
   state.inputs[name] = std::move(paths);
   reorder(method, input, order, state);
+  try {
+    adopt_mask_files(method, state);
+  } catch (const Error&) {
+    // The file stays, and the run that reads it says what is wrong with it.
+  }
   return set_state(document, "Input " + name, document.method, std::move(state));
 }
 
@@ -245,12 +273,15 @@ std::unique_ptr<Command> set_method(const Document& document, const std::string&
   return set_value<std::string>(document, "Method " + method, "", [](Document& d) -> std::string& { return d.method; }, method_of(method).name);
 }
 
-std::unique_ptr<Command> set_output(const Document& document, JobOutput output) {
-  return set_value<JobOutput>(document, "Output", "output", [](Document& d) -> JobOutput& { return d.output; }, std::move(output));
-}
-
-std::unique_ptr<Command> set_run(const Document& document, JobRun run) {
-  return set_value<JobRun>(document, "Device and threads", "run", [](Document& d) -> JobRun& { return d.run; }, std::move(run));
+std::unique_ptr<Command> set_common(const Document& document, const std::string& group, const std::string& name, Json value) {
+  Json all = common_json(document);
+  const auto descriptions = common_group(group);
+  const auto found = std::find_if(descriptions.begin(), descriptions.end(), [&](const ParameterDescription& one) { return one.name == name; });
+  if (found == descriptions.end()) fail(ExitCode::kUsage, "there is no setting \"{}\" of \"{}\"", name, group);
+  all[group][name] = value.is_null() ? document.settings.at(group).at(name) : std::move(value);
+  const std::string key = group + "/" + name;
+  if (group == "run") return set_value<JobRun>(document, found->label, key, [](Document& d) -> JobRun& { return d.run; }, read_run(all[group]));
+  return set_value<JobOutput>(document, found->label, key, [](Document& d) -> JobOutput& { return d.output; }, read_output(all[group]));
 }
 
 std::unique_ptr<Command> paint(const Document& document, const std::string& label, const std::string& name, size_t index, Mask before, Mask after) {
@@ -261,16 +292,26 @@ std::unique_ptr<Command> paint(const Document& document, const std::string& labe
 std::unique_ptr<Command> restore(const Document& document, const Job& job) {
   MethodState state{job.model, job.params, job.inputs, {}};
   complete_inputs(*job.method, state);
-  for (auto& [name, masks] : state.masks) {
-    InputPaths& files = state.inputs[name];
-    if (files.size() != masks.size() || state.inputs[find_input(*job.method, name)->painted_over].empty()) continue;  // the job's check says what is wrong
-    for (size_t i = 0; i < files.size(); ++i) masks[i] = Mask(load_image(files[i]));
-    files.clear();
-  }
+  adopt_mask_files(*job.method, state);
   std::vector<std::unique_ptr<Command>> commands;
   commands.push_back(set_method(document, job.method->name));
   commands.push_back(set_state(document, "Settings", job.method->name, std::move(state)));
+  commands.push_back(set_value<JobRun>(document, "Device", "", [](Document& d) -> JobRun& { return d.run; }, job.run));
   return std::make_unique<CommandGroup>("Settings of a job", std::move(commands));
+}
+
+Json common_json(const Document& document) { return {{"output", output_json(document.output)}, {"run", run_json(document.run)}}; }
+
+void follow_settings(Document& document, const Document& today) {
+  const Json old = document.settings, now = common_json(document);
+  Json merged = common_json(today);
+  for (const auto& [group, values] : now.items())
+    for (const auto& [name, value] : values.items()) {
+      const Json::json_pointer place("/" + group + "/" + name);
+      if (old.contains(place) && old[place] != value) merged[place] = value;
+    }
+  read_common(merged, document);
+  document.settings = today.settings;
 }
 
 std::map<std::string, std::string> problems_of(const Document& document) {
@@ -315,7 +356,7 @@ Job to_job(const Document& document, const fs::path& mask_folder) {
 Json to_json(const Document& document) {
   Json methods = Json::object();
   for (const auto& [name, state] : document.methods) methods[name] = {{"model", state.model}, {"params", state.params}, {"inputs", inputs_json(state.inputs)}};
-  return {{"document", 1}, {"method", document.method}, {"methods", methods}, {"output", output_json(document.output)}, {"run", run_json(document.run)}};
+  return {{"document", 1}, {"method", document.method}, {"methods", methods}, {"output", output_json(document.output)}, {"run", run_json(document.run)}, {"settings", document.settings}};
 }
 
 Document document_from_json(const Json& json) {
@@ -340,6 +381,8 @@ Document document_from_json(const Json& json) {
     complete_inputs(*method, state);
   }
   read_common(json, document);
+  document.settings = json.value("settings", Json::object());
+  if (!document.settings.is_object()) document.settings = Json::object();
   return document;
 }
 

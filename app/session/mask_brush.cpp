@@ -165,6 +165,23 @@ void fill_area(Mask& mask, MaskPoint point, MaskInk ink) {
   });
 }
 
+bool fill_thing(Mask& mask, const InstanceMap& map, MaskPoint point, MaskInk ink) {
+  const auto x = static_cast<int64_t>(std::floor(point.x)), y = static_cast<int64_t>(std::floor(point.y));
+  if (x < 0 || y < 0 || x >= mask.width() || y >= mask.height() || map.things.empty()) return false;
+  const auto thing_at = [&](int64_t column, int64_t row) { return map.things[static_cast<size_t>(row * map.height / mask.height() * map.width + column * map.width / mask.width())]; };
+  const uint16_t wanted = thing_at(x, y);
+  if (wanted == 0) return false;
+  Box box = {x, y, x + 1, y + 1};
+  for (int64_t row = 0; row < mask.height(); ++row)
+    for (int64_t column = 0; column < mask.width(); ++column)
+      if (thing_at(column, row) == wanted) box = {std::min(box.left, column), std::min(box.top, row), std::max(box.right, column + 1), row + 1};
+  for_runs(mask, box, [&](uint8_t* pixels, int64_t left, int64_t row, int64_t count) {
+    for (int64_t i = 0; i < count; ++i)
+      if (thing_at(left + i, row) == wanted) pixels[i] = ink == MaskInk::kPaint ? 255 : 0;
+  });
+  return true;
+}
+
 void invert(Mask& mask) {
   for_runs(mask, {0, 0, mask.width(), mask.height()}, [](uint8_t* pixels, int64_t, int64_t, int64_t count) {
     for (int64_t i = 0; i < count; ++i) pixels[i] = static_cast<uint8_t>(255 - pixels[i]);

@@ -4,6 +4,7 @@
 #include <utility>
 #include <vector>
 
+#include "app/session/instance_map.h"
 #include "app/session/mask.h"
 
 namespace attelier {
@@ -54,6 +55,8 @@ void fill_lasso(Mask& mask, const std::vector<MaskPoint>& line, MaskInk ink);
 void fill_gradient(Mask& mask, MaskPoint from, MaskPoint to, MaskInk ink);
 /// The area around a point up to where the mask changes sides (painted or not, half = painted): a ring that was drawn is filled.
 void fill_area(Mask& mask, MaskPoint point, MaskInk ink);
+/// The thing of `map` at a point, whose map may have another size than the mask. False where there is none.
+bool fill_thing(Mask& mask, const InstanceMap& map, MaskPoint point, MaskInk ink);
 void invert(Mask& mask);
 /// Wider by so many pixels all around, or narrower where negative; the edges of the picture are no edges of the mask.
 void grow(Mask& mask, double pixels);

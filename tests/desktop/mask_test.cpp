@@ -123,6 +123,32 @@ TEST_F(MaskDesktop, ToolsShapeTheMaskAndItIsThereAgainAfterAKill) {
   EXPECT_EQ(quit(*program).code, 0);
 }
 
+TEST_F(MaskDesktop, AThingIsChosenByOneClickAndAMaskFileIsTheSameMask) {
+  const fs::path picture = home_.path() / "scene.png", things = home_.path() / "scene_instance.png";
+  fs::copy_file(example("chelsea.png"), picture);
+  const Image photograph = load_image(picture);
+  at::Tensor map = at::full({photograph.height, photograph.width}, 1.0 / 65535);
+  map.slice(1, photograph.width / 2).fill_(2.0 / 65535);
+  save_gray16(things, map);
+  const auto program = open_picture(picture.string(), {{"steps", 2}});
+  screen_.key("t");
+  screen_.click(kMiddleX + 100, kMiddleY);
+  EXPECT_TRUE(mask_becomes([](const Mask& mask) { return share(mask) > 0.49 && share(mask) < 0.51 && mask.at(5, 5) == 0; })) << "the thing on the right";
+  screen_.click(kMiddleX - 100, kMiddleY);
+  EXPECT_TRUE(mask_becomes([](const Mask& mask) { return share(mask) == 1; }));
+  screen_.click(kMiddleX + 100, kMiddleY, 3);
+  EXPECT_TRUE(mask_becomes([](const Mask& mask) { return share(mask) > 0.49 && share(mask) < 0.51 && mask.at(5, 5) == 255; }));
+  screen_.key("Escape");
+  // A mask that is chosen as a file takes the place of the painted one.
+  Image drawn{photograph.width, photograph.height, 1, std::vector<uint8_t>(static_cast<size_t>(photograph.width * photograph.height), 0)};
+  std::fill_n(drawn.pixels.begin(), drawn.pixels.size() / 4, uint8_t{255});
+  save_image(home_.path() / "drawn.png", drawn);
+  choose_file("mask", (home_.path() / "drawn.png").string());
+  EXPECT_TRUE(mask_becomes([&](const Mask& mask) { return mask.width() == drawn.width && mask.to_image().pixels == drawn.pixels; }));
+  EXPECT_TRUE(saved().value("/document/methods/generate/inputs"_json_pointer, Json()).value("mask", Json::array()).empty());
+  EXPECT_EQ(quit(*program).code, 0);
+}
+
 TEST_F(MaskDesktop, NoKeyAndNoSampleIsLostInSlowFrames) {
   const auto program = open_picture(example("astronaut.png"), {{"seed", 0}}, {"--slow-frames", "100"});
   usleep(500'000);

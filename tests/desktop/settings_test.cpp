@@ -71,5 +71,39 @@ TEST_F(SettingsInTheWindow, AShortcutIsChangedByPressingItAndComesBackWithTheApp
   EXPECT_EQ(settings()["recent"], Json::array({example("chelsea.png")}));
 }
 
+TEST_F(SettingsInTheWindow, NumberFormatAndFolderAreChosenInTheFormAndKept) {
+  const std::filesystem::path folder = home_.path() / "elsewhere";
+  std::filesystem::create_directory(folder);
+  {
+    const auto program = open({job("few.json", Json::object())});
+    const auto scroll_to_the_end = [&] {
+      for (int i = 0; i < 30; ++i) screen_.click(200, 600, 5);
+    };
+    scroll_to_the_end();
+    press("Device and output", 1, 0.2);
+    scroll_to_the_end();
+    press("common dtype");
+    press("common dtype bfloat16");
+    press("common dir text", 1, 0.3);
+    screen_.key("ctrl+a");
+    screen_.type(folder.string());
+    screen_.key("Return");
+    const auto run = [&] { return saved().value("/document/run"_json_pointer, Json::object()).value("dtype", ""); };
+    EXPECT_TRUE(wait_until(10, [&] { return run() == "bfloat16"; })) << saved().dump();
+    screen_.key("ctrl+Return");
+    EXPECT_TRUE(wait_until(kJob, [&] { return !pngs_in(folder).empty(); }));
+    EXPECT_EQ(quit(*program).code, 0);
+  }
+  ASSERT_FALSE(pngs_in(folder).empty());
+  const std::filesystem::path first = pngs_in(folder)[0];
+  EXPECT_EQ(job_of(first)["run"]["dtype"], "bfloat16");
+  // The app remembers, and the picture brings its number format along.
+  const auto program = open();
+  screen_.key("ctrl+Return");
+  EXPECT_TRUE(wait_until(kJob, [&] { return pngs_in(folder).size() == 2; }));
+  EXPECT_EQ(load_image(pngs_in(folder)[0]).pixels, load_image(pngs_in(folder)[1]).pixels);
+  EXPECT_EQ(quit(*program).code, 0);
+}
+
 }  // namespace
 }  // namespace attelier

@@ -112,7 +112,7 @@ TEST_F(DocumentTest, RandomEditsAreTakenBackAndDoneAgain) {
           command = set_input(document_, generate ? "image" : "style", files);
           break;
         }
-        case 4: command = set_run(document_, {"cpu", "float32", pick(4)}); break;
+        case 4: command = set_common(document_, "run", "threads", pick(4)); break;
         case 5: command = set_model(document_, "model " + std::to_string(pick(5))); break;
         default: {
           const std::string input = generate ? "mask" : "style_mask";
@@ -211,6 +211,71 @@ TEST_F(DocumentTest, BecomesAJobAndComesBack) {
   EXPECT_EQ(other, before);
 }
 
+TEST_F(DocumentTest, AMaskFileBecomesTheOnlyMask) {
+  const fs::path picture = folder_ / "picture.png", file = folder_ / "mask.png";
+  save_image(picture, Image{300, 200, 3, std::vector<uint8_t>(300 * 200 * 3, 90)});
+  const Mask drawn = dab(Mask(300, 200), 100, 100, 60, 255), other = dab(Mask(300, 200), 200, 50, 30, 200);
+  save_image(file, drawn.to_image());
+  UndoStack undo = stack();
+  const auto files = [&] { return document_.state().inputs.at("mask"); };
+  undo.push(document_, set_input(document_, "mask", {file}));
+  EXPECT_EQ(files(), InputPaths{file}) << "nothing to paint over yet";
+  undo.push(document_, set_input(document_, "image", {picture}));
+  EXPECT_TRUE(files().empty());
+  EXPECT_EQ(mask_of(document_), drawn);
+  undo.push(document_, paint(document_, "Stroke", "mask", 0, drawn, other));
+  undo.push(document_, set_input(document_, "mask", {file}));
+  EXPECT_EQ(mask_of(document_), drawn) << "the newest choice holds";
+  EXPECT_EQ(Mask(load_image(to_job(document_, folder_ / "masks").inputs.at("mask").at(0))), drawn);
+  undo.push(document_, set_input(document_, "mask", {}));
+  EXPECT_TRUE(mask_of(document_).is_blank());
+  EXPECT_FALSE(to_job(document_, folder_ / "masks").inputs.contains("mask"));
+  undo.undo(document_);
+  undo.undo(document_);
+  EXPECT_EQ(mask_of(document_), other);
+  while (undo.undo(document_)) {
+  }
+  EXPECT_EQ(document_, new_document());
+  write_file_atomically(file, "no picture");
+  undo.push(document_, set_input(document_, "image", {picture}));
+  undo.push(document_, set_input(document_, "mask", {file}));
+  EXPECT_EQ(files(), InputPaths{file}) << "left for the run, which says what is wrong";
+}
+
+TEST_F(DocumentTest, AJobBringsItsDeviceAndNumberFormat) {
+  Job job = to_job(document_, folder_ / "masks");
+  job.run = {"cpu", "bfloat16", 1};
+  Document other = new_document();
+  UndoStack undo = stack();
+  undo.push(other, restore(other, job));
+  EXPECT_EQ(other.run, job.run);
+  undo.undo(other);
+  EXPECT_EQ(other, new_document());
+}
+
+TEST_F(DocumentTest, WhatNobodyChangedFollowsTheSettings) {
+  Document old = new_document();
+  UndoStack undo = stack();
+  undo.push(old, set_common(old, "run", "threads", 3));
+  undo.push(old, set_common(old, "output", "pattern", "mine_{index}.png"));
+  Document saved = document_from_json(to_json(old));
+  const Variable device("ATTELIER_DTYPE", "bfloat16"), name("ATTELIER_NAME", "theirs_{index}.png"), threads("ATTELIER_THREADS", "2");
+  const Document today = new_document();
+  follow_settings(saved, today);
+  EXPECT_EQ(saved.run.dtype, "bfloat16");
+  EXPECT_EQ(saved.run.threads, 3);
+  EXPECT_EQ(saved.output.pattern, "mine_{index}.png");
+  undo.clear();
+  undo.push(saved, set_common(saved, "run", "threads", nullptr));
+  EXPECT_EQ(saved.run.threads, 2) << "back to what the settings say";
+  Json before = to_json(old);
+  before.erase("settings");  // of a version that kept none
+  saved = document_from_json(before);
+  follow_settings(saved, today);
+  EXPECT_EQ(common_json(saved), common_json(today));
+  EXPECT_EQ(error_of([&] { set_common(saved, "run", "speed", 5); }, {"speed"}), ExitCode::kUsage);
+}
+
 TEST_F(DocumentTest, WhatBelongsToAStyleStaysWithItWhereverItStands) {
   UndoStack undo = stack();
   const auto region = [](int64_t x) { return dab(Mask(300, 200), x, 100, 30, 255); };
@@ -295,7 +360,7 @@ TEST_F(DocumentTest, JsonOfOtherVersionsKeepsWhatIsValid) {
   UndoStack undo = stack();
   undo.push(document_, set_parameter(document_, "prompt", "a lake"));
   undo.push(document_, set_input(document_, "image", {"/x.png"}));
-  undo.push(document_, set_run(document_, {"cpu", "bfloat16", 2}));
+  undo.push(document_, set_common(document_, "run", "dtype", "bfloat16"));
   Json json = to_json(document_);
   EXPECT_EQ(document_from_json(json), document_);
   json["methods"]["generate"]["params"]["steps"] = "many";

@@ -8,6 +8,7 @@
 
 #include "app/session/document.h"
 #include "core/diffusion/latents.h"
+#include "tests/testing/temporary_folder.h"
 
 namespace attelier {
 namespace {
@@ -127,6 +128,53 @@ TEST(MaskBrush, AClosedRingIsFilledAndEmptied) {
   EXPECT_EQ(painted(mask), 0);
   fill_area(mask, {-3, 900}, MaskInk::kPaint);
   EXPECT_EQ(painted(mask), 0);
+}
+
+TEST(MaskBrush, AThingIsPaintedWholeAndNothingElse) {
+  // Three things on a map of half the size: a frame around the middle, the middle, and one pixel.
+  InstanceMap map{300, 200, std::vector<uint16_t>(300 * 200, 0), 3};
+  const auto put = [&](int64_t left, int64_t top, int64_t right, int64_t bottom, uint16_t thing) {
+    for (int64_t y = top; y < bottom; ++y)
+      for (int64_t x = left; x < right; ++x) map.things[static_cast<size_t>(y * 300 + x)] = thing;
+  };
+  put(50, 40, 150, 140, 7), put(80, 70, 120, 110, 300), put(299, 199, 300, 200, 2);
+  Mask mask(600, 400);
+  EXPECT_TRUE(fill_thing(mask, map, {110.5, 90.5}, MaskInk::kPaint));
+  EXPECT_EQ(painted(mask), 4 * (100 * 100 - 40 * 40));
+  EXPECT_EQ(mask.at(200, 180), 0) << "another thing in its middle";
+  EXPECT_EQ(mask.at(100, 80), 255);
+  EXPECT_EQ(mask.at(99, 80), 0);
+  EXPECT_EQ(mask.tile(2, 1), nullptr) << "tiles without it are left alone";
+  EXPECT_TRUE(fill_thing(mask, map, {200, 180}, MaskInk::kPaint));
+  EXPECT_EQ(painted(mask), 4 * 100 * 100);
+  EXPECT_TRUE(fill_thing(mask, map, {599.9, 399.9}, MaskInk::kPaint));
+  EXPECT_EQ(painted(mask), 4 * 100 * 100 + 4);
+  EXPECT_TRUE(fill_thing(mask, map, {110.5, 90.5}, MaskInk::kErase));
+  EXPECT_EQ(painted(mask), 4 * 40 * 40 + 4);
+  for (const MaskPoint nowhere : {MaskPoint{5, 5}, MaskPoint{-1, 20}, MaskPoint{600, 20}, MaskPoint{20, 400}}) EXPECT_FALSE(fill_thing(mask, map, nowhere, MaskInk::kPaint));
+  EXPECT_FALSE(fill_thing(mask, {}, {5, 5}, MaskInk::kPaint));
+}
+
+TEST(MaskBrush, AMapOfThingsIsToldFromAMask) {
+  const TemporaryFolder folder;
+  at::Tensor values = at::zeros({4, 6});
+  values[1][2] = 3.0 / 65535;
+  values[2][2] = 12.0 / 65535;
+  save_gray16(folder / "scene_instance.png", values);
+  save_gray16(folder / "things.png", values);
+  const auto map = load_instance_map(folder / "things.png");
+  ASSERT_TRUE(map);
+  EXPECT_EQ(map->count, 2);
+  EXPECT_EQ(map->things[6 + 2], 3);
+  EXPECT_EQ(map->things[2 * 6 + 2], 12);
+  save_gray16(folder / "soft.png", at::linspace(0, 1, 24).view({4, 6}));
+  EXPECT_FALSE(load_instance_map(folder / "soft.png")) << "a mask of 16 bits";
+  save_image(folder / "mask.png", Image{6, 4, 1, std::vector<uint8_t>(24, 9)});
+  EXPECT_FALSE(load_instance_map(folder / "mask.png"));
+  save_image(folder / "other_instance.png", Image{6, 4, 1, std::vector<uint8_t>(24, 9)});
+  EXPECT_TRUE(load_instance_map(folder / "other_instance.png")) << "said by its name";
+  EXPECT_EQ(instance_map_beside(folder / "scene.png"), folder / "scene_instance.png");
+  EXPECT_EQ(instance_map_beside(folder / "things.png"), "");
 }
 
 TEST(MaskBrush, GrowingAndShrinkingMoveTheEdgeByPixels) {

@@ -91,7 +91,7 @@ double DesktopApp::now() const { return seconds_since(start_); }
 
 double DesktopApp::wait_seconds() const {
   if (window_.has_input() || (last_input_ && seconds_since(*last_input_) < kLively)) return 0;
-  if (canvas_.is_busy() || comparison_.is_busy() || !exports_.empty()) return kWhileWorking;
+  if (canvas_.is_busy() || comparison_.is_busy() || painter_.is_busy() || !exports_.empty()) return kWhileWorking;
   const double next_frame = timeline_.seconds_to_next(now());
   if (!queue_.is_idle()) return std::min(kWhileJobRuns, next_frame);
   return std::min({kIdle, next_frame, toasts_.next_change(now())});

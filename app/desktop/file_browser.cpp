@@ -5,17 +5,19 @@
 
 #include <algorithm>
 #include <cstdlib>
+#include <tuple>
 
 #include "app/desktop/landmarks.h"
 #include "app/desktop/widgets.h"
 #include "core/base/files.h"
+#include "core/text/byte_pairs.h"
 
 namespace attelier::desktop {
 namespace {
 
 namespace fs = std::filesystem;
 
-constexpr size_t kMostItems = 5000;
+constexpr size_t kMostItems = 200'000;
 
 std::string lower(std::string text) {
   for (char& c : text)
@@ -76,13 +78,13 @@ void FileBrowser::enter(const fs::path& folder) {
     const std::string name = entry.path().filename().string();
     const bool is_folder = entry.is_directory(error);
     if (name.starts_with(".") || (!is_folder && !is_wanted(entry.path()))) continue;
-    items_.push_back({entry.path(), name, is_folder, is_folder ? 0 : entry.file_size(error)});
+    items_.push_back({entry.path(), name, text::normalised(name), is_folder});
     if (items_.size() >= kMostItems) {
-      problem_ = fmt::format("only the first {} entries are shown; type the path, or filter", kMostItems);
+      problem_ = fmt::format("the folder has more than {} entries; type the path of those that are not shown", kMostItems);
       break;
     }
   }
-  std::sort(items_.begin(), items_.end(), [](const Item& a, const Item& b) { return a.is_folder != b.is_folder ? a.is_folder : lower(a.name) < lower(b.name); });
+  std::sort(items_.begin(), items_.end(), [](const Item& a, const Item& b) { return std::tie(b.is_folder, a.key, a.name) < std::tie(a.is_folder, b.key, b.name); });
 }
 
 void FileBrowser::choose(const fs::path& path) {
@@ -112,8 +114,9 @@ void FileBrowser::draw_items(const Theme& theme) {
   const Scope child(ImGui::EndChild);
   if (!problem_.empty()) wrapped(theme.palette().warn, problem_);
   std::vector<const Item*> shown;
+  const std::string wanted = text::normalised(filter_);
   for (const Item& item : items_)
-    if (filter_.empty() || lower(item.name).find(lower(filter_)) != std::string::npos) shown.push_back(&item);
+    if (item.key.find(wanted) != std::string::npos) shown.push_back(&item);
   if (shown.empty() && problem_.empty()) faint(theme, request_.extensions.empty() ? "Nothing here." : "No pictures here.");
   const float cell = theme.px(128), thumbnail = theme.px(96);
   const int columns = std::max(1, static_cast<int>(ImGui::GetContentRegionAvail().x / cell));
@@ -137,15 +140,16 @@ void FileBrowser::draw_items(const Theme& theme) {
           if (!item.is_folder) name_ = item.name;
           if (ImGui::IsMouseDoubleClicked(ImGuiMouseButton_Left)) next = item.path;
         }
-        tooltip(item.is_folder ? item.name : fmt::format("{}\n{}", item.name, size_text(item.bytes)));
+        if (ImGui::IsItemHovered()) {
+          std::error_code error;
+          const uintmax_t bytes = item.is_folder ? 0 : fs::file_size(item.path, error);
+          tooltip(item.is_folder || error ? item.name : fmt::format("{}\n{}", item.name, size_text(bytes)));
+        }
         ImDrawList& list = *ImGui::GetWindowDrawList();
         const ImVec2 middle = {corner.x + (cell - theme.px(8)) / 2, corner.y + thumbnail / 2 + theme.px(4)};
         const SharedPicture picture = item.is_folder ? nullptr : loader_.thumbnail(item.path);
         if (picture) {
-          Texture& texture = picture->on_screen();
-          const float longest = static_cast<float>(std::max(texture.width(), texture.height()));
-          const float w = thumbnail * static_cast<float>(texture.width()) / longest / 2, h = thumbnail * static_cast<float>(texture.height()) / longest / 2;
-          texture.draw(list, {middle.x - w, middle.y - h}, {middle.x + w, middle.y + h}, false);
+          picture->on_screen().draw_within(list, {middle.x - thumbnail / 2, middle.y - thumbnail / 2}, thumbnail);
         } else {  // a folder, or a sheet
           const float w = theme.px(item.is_folder ? 30 : 22), h = theme.px(item.is_folder ? 22 : 28);
           list.AddRectFilled({middle.x - w, middle.y - h}, {middle.x + w, middle.y + h}, theme.palette().checker, theme.px(4));

@@ -31,9 +31,8 @@ class FileBrowser {
  private:
   struct Item {
     std::filesystem::path path;
-    std::string name;
+    std::string name, key;  // as written, and as it is sorted and filtered by
     bool is_folder = false;
-    uintmax_t bytes = 0;
   };
   void enter(const std::filesystem::path& folder);
   void draw_places(const Theme& theme);

@@ -20,6 +20,7 @@ namespace {
 
 constexpr double kSizeStep = 1.15, kHardnessStep = 0.1;
 constexpr double kLeastDrag = 1;  // pixels that a shape must have
+constexpr int64_t kLargeFrom = int64_t{1} << 21;  // pixels: growing a mask takes a frame by then
 
 struct ToolText {
   MaskTool tool;
@@ -129,9 +130,9 @@ void MaskPainter::add_actions(Actions& actions) {
   add("mask.harder", "Harder brush", "Mask", "Shift+]", [this] { brush_.hardness = std::min(1.0, brush_.hardness + kHardnessStep); }, on);
   add("mask.invert", "Invert the mask", "Mask", "Ctrl+I", [this] { change("Invert mask", [](Mask& mask) { invert(mask); }); }, on);
   add("mask.clear", "Clear the mask", "Mask", "Delete", [this] { change("Clear mask", [](Mask& mask) { mask = Mask(mask.width(), mask.height()); }); }, on);
-  add("mask.grow", "Grow the mask", "Mask", "", [this] { change("Grow mask", [this](Mask& mask) { grow(mask, amount_); }); }, on);
-  add("mask.shrink", "Shrink the mask", "Mask", "", [this] { change("Shrink mask", [this](Mask& mask) { grow(mask, -amount_); }); }, on);
-  add("mask.feather", "Feather the mask", "Mask", "", [this] { change("Feather mask", [this](Mask& mask) { feather(mask, amount_); }); }, on);
+  add("mask.grow", "Grow the mask", "Mask", "", [this] { change("Grow mask", [amount = amount_](Mask& mask) { grow(mask, amount); }); }, on);
+  add("mask.shrink", "Shrink the mask", "Mask", "", [this] { change("Shrink mask", [amount = amount_](Mask& mask) { grow(mask, -amount); }); }, on);
+  add("mask.feather", "Feather the mask", "Mask", "", [this] { change("Feather mask", [amount = amount_](Mask& mask) { feather(mask, amount); }); }, on);
   add("mask.alone", "Mask alone", "Mask", "Q", [this] { view_ = view_ == MaskView::kAlone ? MaskView::kOverlay : MaskView::kAlone; }, on);
   add("mask.method", "Mask as the method sees it", "Mask", "Shift+Q", [this] { view_ = view_ == MaskView::kMethod ? MaskView::kOverlay : MaskView::kMethod; }, on);
   add("mask.import", "Import a mask…", "Mask", "", [this] { import_mask(); }, on);
@@ -164,6 +165,7 @@ void MaskPainter::leave() {
 }
 
 SharedPicture MaskPainter::picture() {
+  take_work();
   if (!on_) return picture_;
   const InputDescription* const input = painted_input();
   const auto files = input == nullptr ? std::vector<std::filesystem::path>() : editor_.input(input->painted_over);
@@ -200,11 +202,42 @@ std::string MaskPainter::summary(size_t index) {
 
 Mask MaskPainter::fitting() const { return picture_ ? resized(mask(), picture_->image.width, picture_->image.height) : mask(); }
 
-void MaskPainter::change(const std::string& label, const std::function<void(Mask&)>& work) {
-  if (!picture_ || button_ >= 0) return;
-  Mask changed = fitting();
-  work(changed);
-  if (changed.different_tiles(mask()) > 0) editor_.paint(label, painted_input()->name, index_, std::move(changed));
+void MaskPainter::change(const std::string& label, std::function<void(Mask&)> work) {
+  if (!picture_ || button_ >= 0 || work_) return;
+  const int64_t width = picture_->image.width, height = picture_->image.height;
+  const auto changed = [before = mask(), work = std::move(work), width, height] {
+    Mask after = resized(before, width, height);
+    work(after);
+    return after;
+  };
+  work_ = Work{label, painted_input()->name, index_, mask(), std::async(width * height < kLargeFrom ? std::launch::deferred : std::launch::async, changed)};
+  if (width * height < kLargeFrom) work_->after.wait();
+  take_work();
+}
+
+void MaskPainter::take_work() {
+  std::erase_if(exports_, [this](auto& one) {
+    if (one.second.wait_for(std::chrono::seconds(0)) == std::future_status::timeout) return false;
+    try {
+      one.second.get();
+      toasts_.info("Saved " + one.first.string());
+    } catch (const Error& error) {
+      toasts_.error(error.what());
+    }
+    return true;
+  });
+  if (!work_ || work_->after.wait_for(std::chrono::seconds(0)) == std::future_status::timeout) return;
+  Work work = std::move(*work_);
+  work_.reset();
+  try {
+    Mask after = work.after.get();
+    const std::vector<Mask>& masks = editor_.masks(work.input);
+    const bool same = work.index < masks.size() && masks[work.index].width() == work.before.width() && masks[work.index].different_tiles(work.before) == 0;
+    if (!same) return toasts_.info(fmt::format("{}: left alone, the mask has changed meanwhile.", work.label));
+    if (after.width() != work.before.width() || after.height() != work.before.height() || after.different_tiles(work.before) > 0) editor_.paint(work.label, work.input, work.index, std::move(after));
+  } catch (const Error& error) {
+    toasts_.error(error.what());
+  }
 }
 
 void MaskPainter::begin(MaskPoint point, bool erases, bool goes_on) {
@@ -234,19 +267,19 @@ void MaskPainter::end(MaskPoint point) {
   shape_.push_back(point);
   switch (tool_) {
     case MaskTool::kRectangle:
-      if (has_size) change(what + " rectangle", [&](Mask& mask) { fill_rectangle(mask, shape_.front(), point, ink_); });
+      if (has_size) change(what + " rectangle", [from = shape_.front(), point, ink = ink_](Mask& mask) { fill_rectangle(mask, from, point, ink); });
       break;
     case MaskTool::kLasso:
-      if (shape_.size() > 2) change(what + " lasso", [&](Mask& mask) { fill_lasso(mask, shape_, ink_); });
+      if (shape_.size() > 2) change(what + " lasso", [line = shape_, ink = ink_](Mask& mask) { fill_lasso(mask, line, ink); });
       break;
     case MaskTool::kGradient:
-      if (has_size) change(what + " gradient", [&](Mask& mask) { fill_gradient(mask, shape_.front(), point, ink_); });
+      if (has_size) change(what + " gradient", [from = shape_.front(), point, ink = ink_](Mask& mask) { fill_gradient(mask, from, point, ink); });
       break;
     case MaskTool::kFill:
-      change(what + " area", [&](Mask& mask) { fill_area(mask, point, ink_); });
+      change(what + " area", [point, ink = ink_](Mask& mask) { fill_area(mask, point, ink); });
       break;
     case MaskTool::kThing:
-      if (has_things()) change(what + " thing", [&](Mask& mask) { fill_thing(mask, *things_, point, ink_); });
+      if (has_things()) change(what + " thing", [things = things_, point, ink = ink_](Mask& mask) { fill_thing(mask, *things, point, ink); });
       break;
     default:
       break;
@@ -269,7 +302,7 @@ void MaskPainter::take(const InputEvent& event, MaskPoint point, bool hovered) {
   }
   if (event.kind != Kind::kButton) return;
   const bool paints = event.code == GLFW_MOUSE_BUTTON_LEFT || event.code == GLFW_MOUSE_BUTTON_RIGHT;
-  if (event.action == InputEvent::Action::kPress && button_ < 0 && hovered && paints && !ImGui::IsKeyDown(GLFW_KEY_SPACE)) {
+  if (event.action == InputEvent::Action::kPress && button_ < 0 && hovered && paints && !work_ && !ImGui::IsKeyDown(GLFW_KEY_SPACE)) {
     button_ = event.code;
     begin(point, event.code == GLFW_MOUSE_BUTTON_RIGHT, event.modifiers & kShift);
   } else if (event.action == InputEvent::Action::kRelease && event.code == button_) {
@@ -410,15 +443,14 @@ void MaskPainter::import_mask() {
       if (auto things = load_instance_map(file)) {
         if (things->count == 0) return toasts_.info(fmt::format("{} shows no thing at all.", file.filename().string()));
         toasts_.info(fmt::format("{} tells {} things apart. Click the ones you want.", file.filename().string(), things->count));
-        things_ = std::move(things);
+        things_ = std::make_shared<const InstanceMap>(std::move(*things));
         things_of_ = painted_file();
         drop();
         tool_ = MaskTool::kThing;
         return;
       }
-      const Mask read(load_image(file));
-      if (read.is_blank()) toasts_.info(fmt::format("{} is all black: nothing is painted now.", file.filename().string()));
-      change("Import mask", [&](Mask& target) { target = resized(read, target.width(), target.height()); });
+      change("Import mask", [file](Mask& target) { target = resized(Mask(load_image(file)), target.width(), target.height()); });
+      if (!work_ && mask().is_blank()) toasts_.info(fmt::format("{} is all black: nothing is painted now.", file.filename().string()));
     } catch (const Error& error) {
       toasts_.error(error.what());
     }
@@ -436,23 +468,19 @@ bool MaskPainter::has_things() {
   things_.reset();
   things_of_ = painted_file();
   try {
-    if (const auto beside = instance_map_beside(things_of_); !beside.empty()) things_ = load_instance_map(beside);
+    if (const auto beside = instance_map_beside(things_of_); !beside.empty())
+      if (auto read = load_instance_map(beside)) things_ = std::make_shared<const InstanceMap>(std::move(*read));
   } catch (const Error& error) {
     toasts_.error(error.what());
     return false;
   }
   if (!things_) toasts_.info(fmt::format("No map tells which things are in {}. Import one: a gray picture with a number for each thing.", things_of_.filename().string()));
-  return things_.has_value();
+  return things_ != nullptr;
 }
 
 void MaskPainter::export_mask() {
   browser_.open({.title = "Export the mask", .extensions = {".png"}, .save = true, .name = "mask.png", .chosen = [this](const std::filesystem::path& file) {
-    try {
-      save_image(file, fitting().to_image());
-      toasts_.info("Saved " + file.string());
-    } catch (const Error& error) {
-      toasts_.error(error.what());
-    }
+    exports_.emplace_back(file, std::async(std::launch::async, [mask = fitting(), file] { save_image(file, mask.to_image()); }));
   }});
 }
 
@@ -541,6 +569,8 @@ void MaskPainter::draw_controls(const Theme& theme) {
   }
 
   section("WHOLE MASK", theme);
+  if (work_) faint(theme, work_->label + " …");
+  ImGui::BeginDisabled(work_.has_value());
   const auto button = [&](const char* name, int of, const char* help) {
     const bool pressed = ImGui::Button(name, {std::floor((width - gap * static_cast<float>(of - 1)) / static_cast<float>(of)), 0});
     tooltip(help);
@@ -556,14 +586,15 @@ void MaskPainter::draw_controls(const Theme& theme) {
   ImGui::SameLine(label);
   ImGui::SetNextItemWidth(-FLT_MIN);
   bar_slider("##amount", amount_, 1, 256, "%.0f px", theme, {.logarithmic = true});
-  if (button("Grow", 3, "Wider all around")) change("Grow mask", [this](Mask& mask) { grow(mask, amount_); });
+  if (button("Grow", 3, "Wider all around")) change("Grow mask", [amount = amount_](Mask& mask) { grow(mask, amount); });
   ImGui::SameLine();
-  if (button("Shrink", 3, "Narrower all around")) change("Shrink mask", [this](Mask& mask) { grow(mask, -amount_); });
+  if (button("Shrink", 3, "Narrower all around")) change("Shrink mask", [amount = amount_](Mask& mask) { grow(mask, -amount); });
   ImGui::SameLine();
-  if (button("Feather", 3, "A softer edge. Where the method cuts the mask at half, only Crop to mask uses it.")) change("Feather mask", [this](Mask& mask) { feather(mask, amount_); });
+  if (button("Feather", 3, "A softer edge. Where the method cuts the mask at half, only Crop to mask uses it.")) change("Feather mask", [amount = amount_](Mask& mask) { feather(mask, amount); });
   if (button("Import…", 2, has_regions() ? "Any picture, resized to this one; the style acts where it is white" : "Any picture, resized to this one; white is repainted")) import_mask();
   ImGui::SameLine();
   if (button("Export…", 2, has_regions() ? "As a PNG: white where the style acts" : "As a PNG: white is repainted")) export_mask();
+  ImGui::EndDisabled();
 
   section("SHOW", theme);
   if (has_regions() && view_ == MaskView::kMethod) view_ = MaskView::kOverlay;

@@ -4,6 +4,7 @@
 
 #include <deque>
 #include <future>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
@@ -38,6 +39,8 @@ class MaskPainter {
   /// The method's input that can be painted, or null.
   const InputDescription* painted_input() const;
   bool is_on() const { return on_; }
+  /// A mask is being changed or written on another thread.
+  bool is_busy() const { return work_.has_value() || !exports_.empty(); }
   /// Begins with this tool, on mask `index` (the last one, where absent), or says what is missing.
   void start(MaskTool tool, std::optional<size_t> index = std::nullopt);
   void leave();
@@ -66,7 +69,9 @@ class MaskPainter {
   void switch_to(size_t index);
   /// The mask at the size of the picture.
   Mask fitting() const;
-  void change(const std::string& label, const std::function<void(Mask&)>& work);
+  /// One step on the whole mask: at once, or for large ones on another thread, which no stroke interrupts. What `work` throws is told.
+  void change(const std::string& label, std::function<void(Mask&)> work);
+  void take_work();
   void draw_controls(const Theme& theme);
   void draw_tools(const Theme& theme);
   void draw_regions(const Theme& theme);
@@ -94,8 +99,17 @@ class MaskPainter {
   Brush brush_;
   int amount_ = 8;  // pixels for grow, shrink and feather
   SharedPicture picture_;
-  std::optional<InstanceMap> things_;  // of the picture, once they were asked for
-  std::filesystem::path things_of_;    // the picture that they are of
+  std::shared_ptr<const InstanceMap> things_;  // of the picture, once they were asked for
+  std::filesystem::path things_of_;            // the picture that they are of
+
+  struct Work {
+    std::string label, input;
+    size_t index = 0;
+    Mask before;
+    std::future<Mask> after;
+  };
+  std::optional<Work> work_;
+  std::vector<std::pair<std::filesystem::path, std::future<void>>> exports_;  // that are being written
 
   // The gesture under way: a stroke, or a shape from its points. `base_` is the mask that it began on.
   std::optional<Stroke> stroke_;

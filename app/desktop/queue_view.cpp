@@ -220,11 +220,7 @@ void QueueView::draw_picture(const JournalEntry& entry, ImVec2 from, float side,
   list.AddRectFilled(from, to, theme.palette().panel, theme.px(4));
   const SharedPicture picture = loader_.from_bytes(fmt::format("entry {} {}", entry.id, entry.finished), [this, id = entry.id] { return journal_.thumbnail(id); });
   if (picture) {
-    Texture& texture = picture->on_screen();
-    const float longest = static_cast<float>(std::max(texture.width(), texture.height()));
-    const float w = side * static_cast<float>(texture.width()) / longest / 2, h = side * static_cast<float>(texture.height()) / longest / 2;
-    const ImVec2 middle = {(from.x + to.x) / 2, (from.y + to.y) / 2};
-    texture.draw(list, {middle.x - w, middle.y - h}, {middle.x + w, middle.y + h}, false);
+    picture->on_screen().draw_within(list, from, side);
   } else if (entry.state != JobState::kDone) {
     list.AddText({from.x + theme.px(8), from.y + theme.px(8)}, state_colour(entry.state, theme.palette()), state_word(entry.state));
   }

@@ -62,12 +62,7 @@ void RecoveryDialog::draw_job(const JournalEntry& entry, const Theme& theme, con
   list.AddRectFilled(corner, {corner.x + side, corner.y + side}, ImGui::GetColorU32(ImGuiCol_FrameBg), theme.px(4));
   SharedPicture picture = loader_.from_bytes(fmt::format("interrupted {}", entry.id), [this, id = entry.id] { return journal_.thumbnail(id); });
   if (const auto input = first_input(entry.job); !picture && !input.empty()) picture = loader_.thumbnail(input);
-  if (picture) {
-    Texture& texture = picture->on_screen();
-    const float longest = static_cast<float>(std::max(texture.width(), texture.height())), half = side / 2 / longest;
-    const float w = half * static_cast<float>(texture.width()), h = half * static_cast<float>(texture.height());
-    texture.draw(list, {corner.x + side / 2 - w, corner.y + side / 2 - h}, {corner.x + side / 2 + w, corner.y + side / 2 + h}, false);
-  }
+  if (picture) picture->on_screen().draw_within(list, corner, side);
   ImGui::Dummy({side, side});
   ImGui::SameLine();
   ImGui::BeginGroup();

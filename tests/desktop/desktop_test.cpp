@@ -117,7 +117,7 @@ TEST_F(Desktop, AFileThatIsNoModelIsToldAndAModelIsTaken) {
     screen_.key("ctrl+a");
     screen_.type((home_.path() / file).string());
     screen_.key("Return");
-    usleep(300'000);
+    EXPECT_TRUE(wait_until(kStart, [&] { return !find_place("folder"); })) << file << " was not taken";
   };
   const auto program = open({job("few.json", Json::object())});
   choose_model("notes.safetensors");
@@ -130,6 +130,13 @@ TEST_F(Desktop, AFileThatIsNoModelIsToldAndAModelIsTaken) {
   ASSERT_TRUE(wait_for_pictures(2));
   const auto made = pictures();
   EXPECT_TRUE(std::any_of(made.begin(), made.end(), [](const fs::path& file) { return job_of(file)["model"]["unet"].get<std::string>().find("tiny") != std::string::npos; }));
+  // An upscaler is no model of this method: the form turns to the one that it is for.
+  const std::string upscaler = std::string(ATTELIER_SOURCE_DIR) + "/assets/mini-rgt/x2";
+  choose_model(upscaler + "/config.json");
+  const auto form = [&](const char* place) { return saved().value(Json::json_pointer(place), Json()); };
+  EXPECT_TRUE(wait_until(10, [&] { return form("/document/method") == "upscale"; })) << saved().dump();
+  EXPECT_EQ(form("/document/methods/upscale/model"), upscaler);
+  EXPECT_NE(form("/document/methods/generate/model"), upscaler);
   EXPECT_EQ(quit(*program).code, 0);
 }
 

@@ -123,6 +123,30 @@ TEST_F(MaskDesktop, ToolsShapeTheMaskAndItIsThereAgainAfterAKill) {
   EXPECT_EQ(quit(*program).code, 0);
 }
 
+TEST_F(MaskDesktop, ALargeMaskIsChangedOnAnotherThread) {
+  const fs::path picture = home_.path() / "large.png", exported = home_.path() / "exported.png";
+  save_image(picture, Image{6000, 4000, 3, std::vector<uint8_t>(size_t{6000} * 4000 * 3, 120)});
+  const auto program = open_picture(picture.string());
+  screen_.key("u");
+  screen_.drag(kMiddleX - 100, kMiddleY - 100, kMiddleX + 100, kMiddleY + 100);
+  double before = 0;
+  EXPECT_TRUE(mask_becomes([&](const Mask& mask) { return (before = share(mask)) > 0.05; }));
+  palette("grow the mask");
+  EXPECT_TRUE(mask_becomes([&](const Mask& mask) { return share(mask) > before; }));
+  screen_.key("ctrl+i");
+  EXPECT_TRUE(mask_becomes([&](const Mask& mask) { return share(mask) > 0.5; }));
+  screen_.key("ctrl+z");
+  screen_.key("ctrl+z");
+  EXPECT_TRUE(mask_becomes([&](const Mask& mask) { return share(mask) == before; }));
+  palette("export the mask");
+  screen_.key("ctrl+a");
+  screen_.type(exported.string());
+  screen_.key("Return");
+  EXPECT_TRUE(wait_until(kStart, [&] { return fs::exists(exported); }));
+  EXPECT_EQ(share(Mask(load_image(exported))), before);
+  EXPECT_EQ(quit(*program).code, 0);
+}
+
 TEST_F(MaskDesktop, AThingIsChosenByOneClickAndAMaskFileIsTheSameMask) {
   const fs::path picture = home_.path() / "scene.png", things = home_.path() / "scene_instance.png";
   fs::copy_file(example("chelsea.png"), picture);

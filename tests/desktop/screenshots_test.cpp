@@ -97,6 +97,9 @@ TEST_F(Screenshots, EveryViewHasSomethingToShow) {
   EXPECT_GT(pixel(light, 5, kHeight / 2)[0], 200);
   EXPECT_LT(pixel(create, 5, kHeight / 2)[0], 60);
   palette("light or dark");
+  palette("high contrast");
+  EXPECT_EQ(pixel(shoot("contrast"), 5, kHeight / 2), (std::array<int, 3>{0, 0, 0}));
+  palette("high contrast");
 
   write_prompt("a red house near a lake");
   make("ctrl+k");

@@ -14,8 +14,6 @@ endif()
 add_library(libtorch INTERFACE IMPORTED GLOBAL)
 target_include_directories(libtorch SYSTEM INTERFACE
   "${ATTELIER_TORCH_DIR}/include" "${ATTELIER_TORCH_DIR}/include/torch/csrc/api/include")
-# The wheel brings its own {fmt} headers, which come before the system's: they are used header-only, so that no second version is linked.
-target_compile_definitions(libtorch INTERFACE FMT_HEADER_ONLY=1)
 # libtorch_cpu.so needs libcudart and libcupti at load time; the wheels beside torch/ carry them.
 target_link_libraries(libtorch INTERFACE
   "${ATTELIER_TORCH_DIR}/lib/libtorch_cpu.so" "${ATTELIER_TORCH_DIR}/lib/libc10.so"

@@ -3,9 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <chrono>
 #include <cmath>
-#include <new>
 #include <utility>
 
 namespace attelier::desktop {
@@ -15,27 +13,7 @@ constexpr double kSmallest = 1.0 / 64, kLargest = 64;
 constexpr double kSharpFrom = 2;        // whole pixels from 200 %
 constexpr float kValuesFrom = 50;       // screen pixels per pixel from which values are written into them
 
-constexpr std::chrono::milliseconds kWait{6};
-
 const uint8_t* pixel(const Image& image, int64_t x, int64_t y) { return image.pixels.data() + (y * image.width + x) * image.channels; }
-
-/// How far the channels of A and B lie apart, times `gain`; B is read at the same share of its own size. Alpha counts as over white.
-Image difference_of(const Image& any_a, const Image& any_b, int gain) {
-  const Image made_a = any_a.channels == 3 ? Image() : to_rgb(any_a), made_b = any_b.channels == 3 ? Image() : to_rgb(any_b);
-  const Image &a = any_a.channels == 3 ? any_a : made_a, &b = any_b.channels == 3 ? any_b : made_b;
-  Image image{a.width, a.height, 3, std::vector<uint8_t>(a.pixels.size())};
-  const auto apart = [gain](uint8_t p, uint8_t q) { return static_cast<uint8_t>(std::min(255, std::abs(p - q) * gain)); };
-  if (a.width == b.width && a.height == b.height) {
-    std::transform(a.pixels.begin(), a.pixels.end(), b.pixels.begin(), image.pixels.begin(), apart);
-    return image;
-  }
-  for (int64_t y = 0; y < a.height; ++y)
-    for (int64_t x = 0; x < a.width; ++x) {
-      const uint8_t *p = pixel(a, x, y), *q = pixel(b, x * b.width / a.width, y * b.height / a.height);
-      for (int c = 0; c < 3; ++c) image.pixels[static_cast<size_t>((y * a.width + x) * 3 + c)] = apart(p[c], q[c]);
-    }
-  return image;
-}
 
 }  // namespace
 
@@ -82,27 +60,13 @@ void Canvas::handle_pointer(const View& view, bool takes_drag) {
   centre_y_ = std::clamp(centre_y_, 0.0, 1.0);
 }
 
-const SharedPicture& Canvas::difference() {
-  const DifferenceOf wanted{a_, b_, difference_gain};
-  const auto known = [&]() -> const SharedPicture& { return difference_ && difference_of_.a == a_ && difference_of_.b == b_ ? difference_ : a_; };
-  if (difference_of_ == wanted) return known();
-  if (!coming_.valid()) {
-    coming_of_ = wanted;
-    coming_ = std::async(std::launch::async, [a = &a_->image, b = &b_->image, gain = difference_gain] { return make_picture(difference_of(*a, *b, gain), "difference"); });
-  }
-  // Small pictures take no longer than this, and the view changes without a frame between.
-  if (coming_.wait_for(kWait) == std::future_status::ready) {
-    difference_of_ = std::exchange(coming_of_, {});
-    try {
-      difference_ = coming_.get();
-    } catch (const std::bad_alloc&) {
-      difference_ = nullptr;
-    }
-  }
-  return known();
+SharedPicture Canvas::seen(const SharedPicture& picture, DerivedPicture& coloured) {
+  if (false_colours && picture) return coloured.get({picture, nullptr, 1, true});
+  coloured.clear();
+  return picture;
 }
 
-void Canvas::draw_picture(const SharedPicture& picture, const View& view, ImVec2 at, const Theme& theme) {
+void Canvas::draw_picture(const SharedPicture& picture, const Picture& values, const View& view, ImVec2 at, const Theme& theme) {
   ImDrawList& list = *ImGui::GetWindowDrawList();
   list.PushClipRect(view.from, view.to, true);
   const ImVec2 end = {at.x + static_cast<float>(static_cast<double>(a_->image.width) * scale_), at.y + static_cast<float>(static_cast<double>(a_->image.height) * scale_)};
@@ -116,21 +80,22 @@ void Canvas::draw_picture(const SharedPicture& picture, const View& view, ImVec2
   if (picture->is_large()) tiles_.draw(list, picture, at, end, scale_ >= kSharpFrom);
   else picture->on_screen().draw(list, at, end, scale_ >= kSharpFrom);
   list.AddRect({at.x - 1, at.y - 1}, {end.x + 1, end.y + 1}, theme.palette().line);
-  draw_pixel_values(*picture, view, at, theme);
+  draw_pixel_values(*picture, values, view, at, theme);
   list.PopClipRect();
 }
 
-void Canvas::draw_pixel_values(const Picture& picture, const View& view, ImVec2 at, const Theme& theme) const {
+void Canvas::draw_pixel_values(const Picture& ground, const Picture& values, const View& view, ImVec2 at, const Theme& theme) const {
   const auto size = static_cast<float>(scale_);
   if (size < theme.px(kValuesFrom)) return;
   ImDrawList& list = *ImGui::GetWindowDrawList();
-  const Image& image = picture.image;
+  const Image& image = values.image;
   ImFont* const font = theme.fonts().mono;
   const auto first = [](float from, float start, float step) { return std::max<int64_t>(0, static_cast<int64_t>((from - start) / step)); };
   for (int64_t y = first(view.from.y, at.y, size); y < image.height && at.y + static_cast<float>(y) * size < view.to.y; ++y)
     for (int64_t x = first(view.from.x, at.x, size); x < image.width && at.x + static_cast<float>(x) * size < view.to.x; ++x) {
       const uint8_t* const value = pixel(image, x, y);
-      const int brightness = image.channels >= 3 ? (2 * value[0] + 5 * value[1] + value[2]) / 8 : value[0];
+      const uint8_t* const under = pixel(ground.image, x, y);
+      const int brightness = ground.image.channels >= 3 ? (2 * under[0] + 5 * under[1] + under[2]) / 8 : under[0];
       const ImU32 colour = brightness > 127 ? IM_COL32(0, 0, 0, 200) : IM_COL32(255, 255, 255, 200);
       const int channels = static_cast<int>(std::min<int64_t>(image.channels, 4));
       for (int c = 0; c < channels; ++c) {
@@ -149,10 +114,7 @@ void Canvas::draw(const Theme& theme, const std::function<bool(ImVec2, float, bo
   list.AddRectFilled(whole.from, whole.to, theme.palette().canvas);
   reading_.reset();
   tiles_.begin_frame();
-  if (compare_ != Compare::kDifference && !coming_.valid()) {  // large pictures have large ones
-    difference_.reset();
-    difference_of_ = {};
-  }
+  if (compare_ != Compare::kDifference) difference_.clear();  // large pictures have large ones
   if (size.x < 8 || size.y < 8) return;
   ImGui::InvisibleButton("canvas", size, ImGuiButtonFlags_MouseButtonLeft | ImGuiButtonFlags_MouseButtonMiddle | ImGuiButtonFlags_MouseButtonRight);
   ImGui::SetItemAllowOverlap();
@@ -184,21 +146,27 @@ void Canvas::draw(const Theme& theme, const std::function<bool(ImVec2, float, bo
   handle_pointer(view, takes_drag);
   const ImVec2 at = origin(view);
   const bool flipped = compares && compare_ == Compare::kFlip && holds_reference;
-  draw_picture(compares && compare_ == Compare::kDifference ? difference() : flipped ? b_ : a_, view, at, theme);
-  if (compares && compare_ == Compare::kDifference && !coming_.valid() && !difference_)
-    list.AddText({view.from.x + theme.px(12), view.from.y + theme.px(10)}, theme.palette().warn, "There is not enough memory for the difference of pictures of this size: this is the picture itself.");
+  const bool differs = compares && compare_ == Compare::kDifference;
+  if (differs) {
+    const SharedPicture difference = difference_.get({a_, b_, difference_gain, false_colours});
+    draw_picture(difference, *difference, view, at, theme);
+  } else {
+    draw_picture(flipped ? seen(b_, coloured_b_) : seen(a_, coloured_a_), flipped ? *b_ : *a_, view, at, theme);
+  }
+  if ((differs && difference_.has_failed()) || (false_colours && coloured_a_.has_failed()))
+    list.AddText({view.from.x + theme.px(12), view.from.y + theme.px(10)}, theme.palette().warn, "There is not enough memory for this view of pictures of this size: this is the picture itself.");
   if (overlay) {
     list.ChannelsMerge();
     list.PopClipRect();
   }
   if (beside) {
     const View right = {{middle + gap, whole.from.y}, whole.to};
-    draw_picture(b_, right, origin(right), theme);
+    draw_picture(seen(b_, coloured_b_), *b_, right, origin(right), theme);
     list.AddRectFilled({middle - gap, whole.from.y}, {middle + gap, whole.to.y}, theme.palette().panel);
   }
   if (compares && compare_ == Compare::kWipe) {
     const float line = std::round(whole.from.x + wipe_ * size.x);
-    draw_picture(b_, {{line, whole.from.y}, whole.to}, at, theme);
+    draw_picture(seen(b_, coloured_b_), *b_, {{line, whole.from.y}, whole.to}, at, theme);
     list.AddLine({line, whole.from.y}, {line, whole.to.y}, theme.palette().accent, theme.px(2));
     const float reach = theme.px(6), pointer = ImGui::GetIO().MousePos.x;
     if (hovered && std::abs(pointer - line) < reach) {

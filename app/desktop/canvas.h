@@ -4,11 +4,10 @@
 #include <imgui.h>
 
 #include <functional>
-#include <future>
-#include <memory>
 #include <optional>
 #include <string>
 
+#include "app/desktop/derived_picture.h"
 #include "app/desktop/picture.h"
 #include "app/desktop/theme.h"
 #include "app/desktop/tile_cache.h"
@@ -40,29 +39,24 @@ class Canvas {
   void set_compare(Compare mode) { compare_ = mode; }
   bool holds_reference = false;   // kFlip: B is shown while this is true
   int difference_gain = 4;        // kDifference: 1, 4 or 16
+  bool false_colours = false;     // brightness as colours; values are still those of the picture
   std::optional<PixelReading> reading() const { return reading_; }
-  /// True while a difference is worked out on another thread, or tiles of a large picture wait for their upload: another frame will show them.
-  bool is_busy() const { return coming_.valid() || !tiles_.is_complete(); }
+  /// True while a difference or false colours are worked out on another thread, or tiles of a large picture wait for their upload: another frame will show them.
+  bool is_busy() const { return difference_.is_coming() || coloured_a_.is_coming() || coloured_b_.is_coming() || !tiles_.is_complete(); }
 
  private:
   struct View {
     ImVec2 from, to;
   };
   void handle_pointer(const View& view, bool takes_drag);
-  void draw_picture(const SharedPicture& picture, const View& view, ImVec2 origin, const Theme& theme);
-  void draw_pixel_values(const Picture& picture, const View& view, ImVec2 origin, const Theme& theme) const;
+  /// `values`: the picture whose numbers are written into large pixels.
+  void draw_picture(const SharedPicture& picture, const Picture& values, const View& view, ImVec2 origin, const Theme& theme);
+  void draw_pixel_values(const Picture& ground, const Picture& values, const View& view, ImVec2 origin, const Theme& theme) const;
   ImVec2 origin(const View& view) const;
-  const SharedPicture& difference();
+  SharedPicture seen(const SharedPicture& picture, DerivedPicture& coloured);
 
-  /// What a difference is of. Held here as long as it is worked out, since pictures that have textures must not die on another thread.
-  struct DifferenceOf {
-    SharedPicture a, b;
-    int gain = 0;
-    bool operator==(const DifferenceOf&) const = default;
-  };
-  SharedPicture a_, b_, difference_;
-  DifferenceOf difference_of_, coming_of_;
-  std::future<SharedPicture> coming_;
+  SharedPicture a_, b_;
+  DerivedPicture difference_, coloured_a_, coloured_b_;
   Compare compare_ = Compare::kOff;
   double scale_ = 1, centre_x_ = 0.5, centre_y_ = 0.5;  // screen pixels per picture pixel; the middle of the view, in shares of the picture
   bool wants_fit_ = true, is_fitted_ = true;  // nobody has zoomed or moved it since it was fitted: it stays so when the view changes

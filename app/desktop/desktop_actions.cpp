@@ -103,6 +103,7 @@ void DesktopApp::add_actions() {
   for (int i = 0; i < 5; ++i)
     add(fmt::format("view.compare_{}", i).c_str(), compares[i], "View", i == 1 ? "V" : "", [this, i] { canvas_.set_compare(canvas_.compare() == static_cast<Compare>(i) ? Compare::kOff : static_cast<Compare>(i)); },
         [this, i] { return i == 0 || reference_ != nullptr; });
+  add("view.false_colours", "False colours", "View", "C", [this] { canvas_.false_colours = !canvas_.false_colours; }, has_picture);
   add("view.set_reference", "Compare later pictures with this one", "View", "", [this] { reference_ = shown_; }, has_picture);
   const char* const layouts[] = {"Layout: create", "Layout: compare", "Layout: inspect", "Layout: queue"};
   for (int i = 0; i < 4; ++i) add(fmt::format("view.layout_{}", i + 1).c_str(), layouts[i], "View", fmt::format("Ctrl+{}", i + 1).c_str(), [this, i] { set_layout(static_cast<Layout>(i)); });

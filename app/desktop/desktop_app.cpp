@@ -470,6 +470,8 @@ void DesktopApp::draw_right(ImVec2 position, ImVec2 size) {
       list.AddRectFilled({x, corner.y + area.y - height}, {x + area.x / 64, corner.y + area.y}, colours[c]);
     }
   ImGui::Dummy(area);
+  ImGui::Checkbox("False colours", &canvas_.false_colours);
+  tooltip("Brightness as colours, from the darkest to the brightest value: for depth, masks and what lies in the dark (C)");
   if (const auto reading = canvas_.reading()) {
     const Image& image = picture->image;
     const uint8_t* value = image.pixels.data() + (reading->y * image.width + reading->x) * image.channels;

@@ -34,6 +34,18 @@ Image heat_image(const HeatMap& map, HeatRange range) {
   return image;
 }
 
+Image false_colours(const Image& picture) {
+  Image grey = to_gray(picture), image{picture.width, picture.height, 3, std::vector<uint8_t>(static_cast<size_t>(picture.width * picture.height * 3))};
+  const auto [low, high] = std::minmax_element(grey.pixels.begin(), grey.pixels.end());
+  const int from = *low, span = std::max(1, *high - *low);
+  for (uint8_t& value : grey.pixels) value = static_cast<uint8_t>(((value - from) * 255 + span / 2) / span);
+  const cv::Mat values(static_cast<int>(grey.height), static_cast<int>(grey.width), CV_8U, grey.pixels.data());
+  cv::Mat colours(values.rows, values.cols, CV_8UC3, image.pixels.data());
+  cv::applyColorMap(values, colours, cv::COLORMAP_VIRIDIS);
+  cv::cvtColor(colours, colours, cv::COLOR_BGR2RGB);
+  return image;
+}
+
 Image two_heats_image(const HeatMap& first, HeatRange first_range, const HeatMap& second, HeatRange second_range) {
   if (first.width != second.width || first.height != second.height)
     fail(ExitCode::kUnexpected, "maps of {} x {} and {} x {} cannot lie in one picture", first.width, first.height, second.width, second.height);

@@ -29,6 +29,8 @@ HeatRange inner_range(const HeatMap& map, double share);
 
 /// One RGB pixel for each number, in colours that rise evenly in lightness (viridis): dark at `low` and below, bright at `high` and above.
 Image heat_image(const HeatMap& map, HeatRange range);
+/// The brightness of a picture in the same colours, from the darkest to the brightest value that occurs: for depth, masks and what lies in the dark.
+Image false_colours(const Image& picture);
 /// Two maps in one picture, to compare them: dark where both are low, kFirstColour and kSecondColour where one is high, white where both are. Of one size.
 Image two_heats_image(const HeatMap& first, HeatRange first_range, const HeatMap& second, HeatRange second_range);
 /// Orange and blue, which people with any colour vision tell apart.

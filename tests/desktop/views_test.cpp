@@ -112,6 +112,20 @@ TEST_F(Views, WipeAndDifferenceShowBothPictures) {
   EXPECT_EQ(quit(*program).code, 0);
 }
 
+TEST_F(Views, FalseColoursAreAViewThatChangesNothing) {
+  const auto program = open({example("chelsea.png")});
+  ASSERT_TRUE(wait_until(kStart, [&] { return colours_in_the_middle(look_at_canvas()) > 40u; }));
+  const Image before = look_at_canvas();
+  screen_.key("c");
+  const Image coloured = look_at_canvas();
+  int most = 0;
+  for (int x = kMiddleX - 150; x < kMiddleX + 150; x += 10) most = std::max(most, difference(before, coloured, x, kMiddleY));
+  EXPECT_GT(most, 60);
+  screen_.key("c");
+  EXPECT_EQ(difference(before, look_at_canvas(), kMiddleX, kMiddleY), 0);
+  EXPECT_EQ(quit(*program).code, 0);
+}
+
 TEST_F(Views, OfFiveJobsOneIsCancelledAndFourAreMadeWhileTheWindowStaysQuick) {
   const std::string times = (home_.path() / "frames.json").string();
   const auto program = open({job("five.json", {{"steps", 60}}), "--frame-times", times});

@@ -52,6 +52,16 @@ TEST(HeatMaps, OverAPicture) {
   EXPECT_EQ(heat_over(picture, {}, {0, 3}, 1, true).pixels, std::vector<uint8_t>(192, 200));
 }
 
+TEST(HeatMaps, FalseColoursStretchFromTheDarkestToTheBrightest) {
+  const Image grey{3, 1, 1, {40, 90, 140}}, stretched{3, 1, 1, {0, 128, 255}};
+  EXPECT_EQ(false_colours(grey).pixels, false_colours(stretched).pixels);
+  const HeatMap map{3, 1, {0, 128, 255}};
+  EXPECT_EQ(false_colours(grey).pixels, heat_image(map, {0, 255}).pixels);
+  const Image colour{2, 1, 4, {0, 0, 0, 9, 255, 255, 255, 1}};
+  EXPECT_EQ(false_colours(colour).pixels, heat_image(HeatMap{2, 1, {0, 1}}, {0, 1}).pixels) << "alpha is no brightness";
+  EXPECT_EQ(false_colours(Image{2, 2, 1, {7, 7, 7, 7}}).pixels, heat_image(HeatMap{2, 2, {0, 0, 0, 0}}, {0, 1}).pixels);
+}
+
 TEST(HeatMaps, TwoInOnePictureKeepTheirColours) {
   const HeatMap left{2, 2, {1, 0, 1, 0}}, lower{2, 2, {0, 0, 4, 4}};
   const Image both = two_heats_image(left, {0, 1}, lower, {0, 4});

@@ -93,12 +93,13 @@ TEST_F(TrainingRun, TwoDoNotShareAFolder) {
   Json config = tiny_vae_config();
   config["save_every_steps"] = 1;
   int64_t refused = 0;
+  const std::string holder = fmt::format("process {}", getpid());
   Context context;
   context.progress = [&](const Progress& progress) {
     if (progress.stage != "training" || progress.done != 3) return;
     for (const TrainingOptions& options : {TrainingOptions{.resume = true}, TrainingOptions{.restart = true}, TrainingOptions{.export_only = true}}) {
       const std::string message = message_of(ExitCode::kBadInput, [&] { run(config, options); });
-      for (const char* part : {"/output: ", "is in use", fmt::format("process {}", getpid()).c_str(), "choose another folder"}) EXPECT_TRUE(contains(message, part));
+      for (const char* part : {"/output: ", "is in use", holder.c_str(), "choose another folder"}) EXPECT_TRUE(contains(message, part));
       ++refused;
     }
   };

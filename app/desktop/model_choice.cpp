@@ -26,6 +26,12 @@ Json defaults_of(const Method& method) {
   return params;
 }
 
+Json params_of(const Editor& editor) {
+  Json params = Json::object();
+  for (const ParameterDescription& description : editor.method().parameters) params[description.name] = editor.parameter(description.name);
+  return params;
+}
+
 /// Why the method cannot use the model, "" if it can. Reads headers, no weights.
 std::string misfit(const Method& method, const fs::path& path, const Json& params) {
   try {
@@ -71,10 +77,8 @@ void ModelChoice::draw(float width) {
   if (ImGui::BeginCombo("##model", editor_.model().c_str())) {
     const Scope combo(ImGui::EndCombo);
     if (ImGui::IsWindowAppearing() && !coming_names_.valid()) {
-      Json params = defaults_of(editor_.method());
-      for (auto& [name, value] : params.items()) value = editor_.parameter(name);
       names_.clear();
-      coming_names_ = std::async(std::launch::async, [method = &editor_.method(), params, wake = wake_] {
+      coming_names_ = std::async(std::launch::async, [method = &editor_.method(), params = params_of(editor_), wake = wake_] {
         std::vector<std::string> names = fitting_models(*method, params);
         wake();
         return names;
@@ -98,9 +102,7 @@ void ModelChoice::draw_problem(const Theme& theme) const {
 
 void ModelChoice::choose(const fs::path& path) {
   const std::string name = path.filename().string();
-  Json params = defaults_of(editor_.method());
-  for (auto& [key, value] : params.items()) value = editor_.parameter(key);
-  const std::string problem = misfit(editor_.method(), path, params);
+  const std::string problem = misfit(editor_.method(), path, params_of(editor_));
   if (!problem.empty()) {
     const auto other = std::find_if(methods().begin(), methods().end(), [&](const Method* method) { return misfit(*method, path, defaults_of(*method)).empty(); });
     if (other == methods().end())

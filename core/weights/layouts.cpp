@@ -192,14 +192,14 @@ ComponentTensors find_components(const Source& source) {
   const std::string file = source->path().string();
   ComponentTensors components;
   if (has(kUNet)) {
-    if (!has(std::string(kUNet) + "input_blocks.0.0."))
+    if (!has(fmt::format("{}input_blocks.0.0.", kUNet)))
       fail(ExitCode::kModel, "{}: its network (first tensor {}) is none of SD1, SD2 and SDXL, which are supported; choose a checkpoint of one of these", file,
            in_quotes(*names.lower_bound(kUNet)));
     if (has(kOpenClipRefiner) && !has(kOpenClipXl))
       fail(ExitCode::kModel, "{}: is the SDXL refiner, which is not supported; use the SDXL base model", file);
     components["unet"] = original_unet(source, kUNet);
   }
-  if (has(std::string(kControlNet) + "time_embed.")) components["controlnet"] = original_controlnet(source, kControlNet);
+  if (has(fmt::format("{}time_embed.", kControlNet))) components["controlnet"] = original_controlnet(source, kControlNet);
   if (components.empty()) {
     if (auto lone = lone_component(source)) components.insert(std::move(*lone));
     if (!components.empty()) return components;

@@ -73,7 +73,9 @@ EvaluationResult run(const EvaluationRequest& request, const Context& context) {
   std::vector<at::Tensor> before(kArms);
   for (size_t i = 0; i < items; ++i) {
     nlohmann::json params = with_settings(request, {{"seed", request.seed + i}, {"count", 1}, {"steps", request.steps}, {"guidance_scale", request.guidance}});
-    std::vector<at::Tensor> pictures = {bench.make(kGenerateMethod, params)};
+    std::vector<at::Tensor> pictures;
+    pictures.reserve(kArms);
+    pictures.push_back(bench.make(kGenerateMethod, params));
     context.report("painting", 2 * static_cast<int64_t>(i) + 1, 2 * request.pictures);
     params["lora"] = {request.lora.string()};
     pictures.push_back(bench.make(kGenerateMethod, params));

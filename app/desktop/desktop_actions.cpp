@@ -40,28 +40,20 @@ void DesktopApp::add_actions() {
   }, [] { return true; }, true);
   add("file.export", "Export picture…", "File", "Ctrl+E", [this] { export_picture(); }, has_picture, true);
   const auto has_job = [this] { return editor_.first_problem().empty(); };
-  const auto job_text = [this] {
-    const std::optional<Job>& job = editor_.check();
-    if (!job) fail(ExitCode::kBadInput, "{}", editor_.first_problem());
-    return dump(with_absolute_paths(*job).to_json(), 2) + "\n";
-  };
-  add("file.save_job", "Save the job…", "File", "Ctrl+S", [this, job_text] {
-    browser_.open({.title = "Save the job", .extensions = {".json"}, .save = true, .name = "job.json", .chosen = [this, job_text](const fs::path& file) {
-      try {
-        write_file_atomically(file, job_text());
+  const auto to_text = [](const Job& job) { return dump(with_absolute_paths(job).to_json(), 2) + "\n"; };
+  add("file.save_job", "Save the job…", "File", "Ctrl+S", [this, to_text] {
+    browser_.open({.title = "Save the job", .extensions = {".json"}, .save = true, .name = "job.json", .chosen = [this, to_text](const fs::path& file) {
+      use_job([this, to_text, file](const Job& job) {
+        write_file_atomically(file, to_text(job));
         toasts_.info(fmt::format("Saved {}; attelier run {} runs it.", file.string(), file.filename().string()));
-      } catch (const Error& error) {
-        toasts_.error(error.what());
-      }
+      });
     }});
   }, has_job, true);
-  add("file.copy_job", "Copy the job as JSON", "File", "Ctrl+Shift+C", [this, job_text] {
-    try {
-      ImGui::SetClipboardText(job_text().c_str());
+  add("file.copy_job", "Copy the job as JSON", "File", "Ctrl+Shift+C", [this, to_text] {
+    use_job([this, to_text](const Job& job) {
+      ImGui::SetClipboardText(to_text(job).c_str());
       toasts_.info("The job is on the clipboard.");
-    } catch (const Error& error) {
-      toasts_.error(error.what());
-    }
+    });
   }, has_job);
   add("file.quit", "Quit", "File", "Ctrl+Q", [this] { wants_to_quit_ = true; }, [] { return true; }, true);
   add("edit.undo", "Undo", "Edit", "Ctrl+Z", [this] { editor_.undo(); }, [this] { return editor_.can_undo(); });
@@ -172,24 +164,38 @@ void DesktopApp::set_layout(Layout layout) {
   bottom_height_ = layout == Layout::kQueue ? std::max(bottom_height_, 420.0f) : std::min(bottom_height_, 260.0f);
 }
 
+void DesktopApp::use_job(std::function<void(const Job&)> use) {
+  if (auto job = editor_.job(); job.valid()) {
+    jobs_.push_back({std::move(job), std::move(use)});
+    take_jobs();
+  } else {
+    toasts_.error(editor_.first_problem());
+  }
+}
+
+void DesktopApp::take_jobs(bool all) {
+  while (!jobs_.empty() && (all || jobs_.front().job.wait_for(std::chrono::seconds(0)) != std::future_status::timeout)) {
+    ComingJob next = std::move(jobs_.front());
+    jobs_.pop_front();
+    try {
+      next.use(next.job.get());
+    } catch (const Error& error) {
+      toasts_.error(error.what());
+    }
+  }
+}
+
 void DesktopApp::run_job(bool first, bool watched) {
   editor_.look_again();
-  const std::optional<Job>& job = editor_.check();
-  if (!job) {
-    toasts_.error(editor_.first_problem());
-    return;
-  }
-  try {
+  use_job([this, first, watched](const Job& job) {
     const auto watch = watched ? std::make_shared<AttentionWatch>() : nullptr;
-    const int64_t id = queue_.add(*job, first, watch);
+    const int64_t id = queue_.add(job, first, watch);
     unfinished_.push_back(id);
     follows_ = true;
     if (watch) inspector_.watch(id, watch);
     painter_.leave();
     timeline_.leave();
-  } catch (const Error& error) {
-    toasts_.error(error.what());
-  }
+  });
 }
 
 bool DesktopApp::shows_attention() const {

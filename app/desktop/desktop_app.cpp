@@ -70,6 +70,7 @@ DesktopApp::DesktopApp(const DesktopOptions& options)
 }
 
 DesktopApp::~DesktopApp() {
+  take_jobs(true);
   save_settings();
   if (options_.frame_times.empty()) return;
   try {
@@ -91,7 +92,7 @@ double DesktopApp::now() const { return seconds_since(start_); }
 
 double DesktopApp::wait_seconds() const {
   if (window_.has_input() || (last_input_ && seconds_since(*last_input_) < kLively)) return 0;
-  if (canvas_.is_busy() || comparison_.is_busy() || painter_.is_busy() || !exports_.empty()) return kWhileWorking;
+  if (canvas_.is_busy() || comparison_.is_busy() || painter_.is_busy() || !exports_.empty() || !jobs_.empty()) return kWhileWorking;
   const double next_frame = timeline_.seconds_to_next(now());
   if (!queue_.is_idle()) return std::min(kWhileJobRuns, next_frame);
   return std::min({kIdle, next_frame, toasts_.next_change(now())});
@@ -175,6 +176,7 @@ void DesktopApp::frame() {
   if (const bool focused = window_.is_focused(); std::exchange(was_focused_, focused) != focused && focused) editor_.look_again();
   take_previews();
   take_exports();
+  take_jobs();
   queue_view_.refresh();
   if (!awaited_.empty()) {
     if (const SharedPicture picture = loader_.picture(awaited_)) {

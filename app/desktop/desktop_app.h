@@ -3,6 +3,8 @@
 
 #include <array>
 #include <chrono>
+#include <deque>
+#include <functional>
 #include <future>
 #include <memory>
 #include <mutex>
@@ -67,6 +69,10 @@ class DesktopApp {
   FormGroup output_and_device();
 
   void run_job(bool first, bool watched = false);
+  /// What is to be done with the job of the form as it is now, as soon as there is one; toasts where the form is wrong.
+  void use_job(std::function<void(const Job&)> use);
+  /// Every frame; `all` waits for those that are not there yet.
+  void take_jobs(bool all = false);
   InspectorActions inspector_actions();
   bool shows_attention() const;  // of the picture on the canvas
   bool shows_preview() const { return preview_ && follows_ && !timeline_.is_shown(); }
@@ -146,6 +152,11 @@ class DesktopApp {
     std::future<void> saving;
   };
   std::vector<Export> exports_;  // that are being written
+  struct ComingJob {
+    std::future<Job> job;
+    std::function<void(const Job&)> use;
+  };
+  std::deque<ComingJob> jobs_;  // whose masks are being written, in the order in which they were asked for
   std::optional<std::chrono::steady_clock::time_point> last_input_;
   std::chrono::steady_clock::time_point start_;
   int failed_frames_ = 0;

@@ -14,6 +14,8 @@
 namespace attelier::desktop {
 namespace {
 
+constexpr int64_t kLargeMask = int64_t{1} << 21;  // pixels: writing a mask as a PNG takes a frame by then
+
 /// Where pictures go unless the settings say otherwise.
 std::filesystem::path default_pictures_folder() {
   const char* home = std::getenv("HOME");
@@ -39,13 +41,12 @@ struct Editor::State {
   std::optional<Autosave> autosave;
   std::string trouble;
   std::map<std::string, std::string> problems;  // by JSON pointer
-  std::optional<Job> job;
-  bool searched = false, checked = false;  // problems and job are those of the document
-  std::filesystem::path open_mark;         // a file that is there while the app runs: found at the start, the last one crashed
+  bool searched = false;            // problems are those of the document
+  std::filesystem::path open_mark;  // a file that is there while the app runs: found at the start, the last one crashed
   std::optional<int64_t> recovered;
 
   void changed() {
-    searched = checked = false;
+    searched = false;
     if (autosave) autosave->changed(document);
   }
   Document fresh() {
@@ -160,23 +161,20 @@ void Editor::find_problems() {
   s.problems = problems_of(s.document);
 }
 
-void Editor::look_again() { state_->searched = state_->checked = false; }
+void Editor::look_again() { state_->searched = false; }
 
-const std::optional<Job>& Editor::check() {
-  State& s = *state_;
-  if (s.checked) return s.job;
-  s.checked = true;
-  s.job.reset();
+std::future<Job> Editor::job() {
+  const State& s = *state_;
   find_problems();
-  if (!s.problems.empty()) return s.job;
-  try {
-    std::error_code error;
-    std::filesystem::create_directories(s.document.output.folder, error);
-    s.job = to_job(s.document, state_folder() / "masks");
-  } catch (const Error& error) {
-    s.problems[""] = error.what();
-  }
-  return s.job;
+  if (!s.problems.empty()) return {};
+  std::error_code error;
+  std::filesystem::create_directories(s.document.output.folder, error);
+  int64_t pixels = 0;
+  for (const auto& [name, masks] : s.document.state().masks)
+    for (const Mask& mask : masks) pixels += mask.width() * mask.height();
+  auto made = std::async(pixels < kLargeMask ? std::launch::deferred : std::launch::async, [document = s.document] { return to_job(document, state_folder() / "masks"); });
+  if (pixels < kLargeMask) made.wait();
+  return made;
 }
 
 std::string Editor::problem(const std::string& name) const {

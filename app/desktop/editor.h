@@ -2,6 +2,7 @@
 #pragma once
 
 #include <filesystem>
+#include <future>
 #include <map>
 #include <memory>
 #include <optional>
@@ -50,13 +51,14 @@ class Editor {
   void find_problems();
   /// What was wrong outside the form may have been put right: a file, a folder, a model.
   void look_again();
-  /// What is wrong with a parameter, an input or "model", "" if nothing. Known after find_problems() or check().
+  /// What is wrong with a parameter, an input or "model", "" if nothing. Known after find_problems() or job().
   std::string problem(const std::string& name) const;
   std::string first_problem() const;
   /// Where pictures go.
   const std::filesystem::path& pictures_folder() const;
-  /// The job if it is right, with its mask written; nothing otherwise. Cheap when nothing changed since.
-  const std::optional<Job>& check();
+  /// The job of the form as it is now, once its masks are written: at once, or on another thread where they are large. Not valid if the form is wrong; first_problem() says how. get() throws
+  /// Error if a mask cannot be written.
+  std::future<Job> job();
   /// Takes everything over from a job.
   void restore(const Json& job);
 

@@ -338,8 +338,9 @@ void MaskPainter::draw_masks(const Theme& theme, ImVec2 from, ImVec2 to, bool sh
   ImDrawList& list = *ImGui::GetWindowDrawList();
   const std::vector<Mask>& masks = editor_.masks(painted_input()->name);
   while (textures_.size() < masks.size()) textures_.emplace_back();
+  all_drawn_ = true;
   const auto draw = [&](size_t index, ImU32 colour) {
-    textures_[index].update(index == index_ && stroke_ ? stroke_->mask() : masks[index]);
+    all_drawn_ &= textures_[index].update(index == index_ && stroke_ ? stroke_->mask() : masks[index]);
     textures_[index].draw(list, from, to, sharp, colour);
   };
   const auto colour = [&](size_t index) { return has_regions() ? region_colour(index) : theme.palette().accent; };

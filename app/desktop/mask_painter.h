@@ -39,8 +39,8 @@ class MaskPainter {
   /// The method's input that can be painted, or null.
   const InputDescription* painted_input() const;
   bool is_on() const { return on_; }
-  /// A mask is being changed or written on another thread.
-  bool is_busy() const { return work_.has_value() || !exports_.empty(); }
+  /// A mask is being changed or written on another thread, or not all of it is on the screen yet.
+  bool is_busy() const { return work_.has_value() || !exports_.empty() || (on_ && !all_drawn_); }
   /// Begins with this tool, on mask `index` (the last one, where absent), or says what is missing.
   void start(MaskTool tool, std::optional<size_t> index = std::nullopt);
   void leave();
@@ -124,6 +124,7 @@ class MaskPainter {
     double share = 0;
   };
   std::deque<MaskTexture> textures_;    // of every mask
+  bool all_drawn_ = true;               // what textures_ are to show
   std::deque<Sum> sums_;
   MaskTexture cells_;
   Mask seen_;                           // the mask that cells_ are of

@@ -44,6 +44,11 @@ Mask::Tile& Mask::writable_tile(int64_t column, int64_t row) {
   return *tile;
 }
 
+void Mask::share_tile(int64_t column, int64_t row, const Mask& other) {
+  const auto index = static_cast<size_t>(row * columns() + column);
+  tiles_[index] = other.tiles_[index];
+}
+
 Image Mask::to_image() const {
   Image image{width_, height_, 1, std::vector<uint8_t>(static_cast<size_t>(width_ * height_))};
   for (int64_t y = 0; y < height_; ++y)

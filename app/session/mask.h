@@ -33,6 +33,8 @@ class Mask {
   const Tile* tile(int64_t column, int64_t row) const { return tiles_[static_cast<size_t>(row * columns() + column)].get(); }
   /// The tile for painting: made, or copied where another mask shares it.
   Tile& writable_tile(int64_t column, int64_t row);
+  /// Takes over one tile of a mask of the same size; both share it.
+  void share_tile(int64_t column, int64_t row, const Mask& other);
   /// Gray, one channel.
   Image to_image() const;
 

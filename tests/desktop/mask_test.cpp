@@ -2,6 +2,7 @@
 #include <csignal>
 #include <cmath>
 
+#include "app/session/journal.h"
 #include "app/session/mask_brush.h"
 #include "core/base/error.h"
 #include "core/diffusion/latents.h"
@@ -144,7 +145,14 @@ TEST_F(MaskDesktop, ALargeMaskIsChangedOnAnotherThread) {
   screen_.key("Return");
   EXPECT_TRUE(wait_until(kStart, [&] { return fs::exists(exported); }));
   EXPECT_EQ(share(Mask(load_image(exported))), before);
+  // Its file is written on another thread too; the job is not lost when the window closes before that.
+  screen_.key("ctrl+Return");
   EXPECT_EQ(quit(*program).code, 0);
+  const Journal journal(home_.path() / "attelier" / "journal.sqlite");
+  const std::vector<JournalEntry> queue = journal.queue();
+  ASSERT_EQ(queue.size(), 1U);
+  const Json named = queue[0].job["inputs"]["mask"];
+  EXPECT_EQ(share(Mask(load_image((named.is_array() ? named[0] : named).get<std::string>()))), before);
 }
 
 TEST_F(MaskDesktop, AThingIsChosenByOneClickAndAMaskFileIsTheSameMask) {

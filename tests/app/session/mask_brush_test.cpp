@@ -84,6 +84,17 @@ TEST(MaskBrush, OnlyTilesUnderTheStrokeAreTouched) {
   EXPECT_LE(stroked(before, {.radius = 4}, {{10, 10}, {2040, 2040}}).different_tiles(before), 3u * 8) << "a diagonal of eight tiles, not all 64";
 }
 
+TEST(Mask, ATileThatIsTakenOverIsSharedUntilItIsPaintedOn) {
+  const Mask from = stroked(Mask(600, 300), {.radius = 4}, {{300, 100}, {310, 100}});
+  Mask to(600, 300);
+  to.share_tile(1, 0, from);
+  EXPECT_EQ(to.tile(1, 0), from.tile(1, 0));
+  EXPECT_EQ(to.different_tiles(from), 0u);
+  to.writable_tile(1, 0)[0] = 7;
+  EXPECT_EQ(to.at(256, 0), 7);
+  EXPECT_EQ(from.at(256, 0), 0);
+}
+
 TEST(MaskBrush, ShapesCoverWhatTheySay) {
   Mask mask(400, 300);
   fill_rectangle(mask, {110, 60}, {10, 20}, MaskInk::kPaint);

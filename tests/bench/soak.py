@@ -14,13 +14,13 @@ import json
 import os
 import pathlib
 import shutil
-import subprocess
 import sys
 import tempfile
 import time
 
+from window import Window
+
 JOB = {"job": 1, "method": "generate", "inputs": {}, "params": {"prompt": "a red house near a lake", "steps": 4, "seed": 1}}
-WIDTH, HEIGHT = 1400, 900
 
 
 def slope(points):
@@ -29,71 +29,6 @@ def slope(points):
     mean_x, mean_y = sum(x for x, _ in points) / n, sum(y for _, y in points) / n
     spread = sum((x - mean_x) ** 2 for x, _ in points)
     return sum((x - mean_x) * (y - mean_y) for x, y in points) / spread if spread > 0 else 0.0
-
-
-class Window:
-    def __init__(self, program, folder, files):
-        self.folder = folder
-        reader, writer = os.pipe()
-        self.screen = subprocess.Popen(["Xvfb", "-displayfd", str(writer), "-screen", "0", f"{WIDTH}x{HEIGHT}x24", "-noreset", "-nolisten", "tcp"], pass_fds=[writer],
-                                       stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        os.close(writer)
-        with os.fdopen(reader) as pipe:
-            display = ":" + pipe.readline().strip()
-        self.environment = {"PATH": "/usr/bin:/bin", "HOME": str(folder), "DISPLAY": display, "LIBGL_ALWAYS_SOFTWARE": "1", "OMP_NUM_THREADS": "1", "LC_ALL": "C.UTF-8"}
-        for name in ("CACHE", "CONFIG", "DATA", "STATE"):
-            self.environment[f"XDG_{name}_HOME"] = str(folder / name.lower())
-        self.log = open(folder / "window.log", "wb")
-        self.process = subprocess.Popen([program, "gui", "--width", str(WIDTH), "--height", str(HEIGHT), *map(str, files)], env=self.environment, stdout=self.log, stderr=self.log)
-        for _ in range(600):
-            found = self.hand("search", "--onlyvisible", "--name", "^Attelier$", quiet=True)
-            if found:
-                break
-            time.sleep(0.1)
-        self.hand("windowfocus", found.split()[0])
-        time.sleep(1)
-
-    def hand(self, *words, quiet=False):
-        done = subprocess.run(["xdotool", *words], env=self.environment, capture_output=True, text=True)
-        if done.returncode != 0 and not quiet:
-            raise RuntimeError(f"xdotool {' '.join(words)}: {done.stderr.strip()}")
-        return done.stdout
-
-    def key(self, chord, pause=0.15):
-        self.hand("key", "--clearmodifiers", chord)
-        time.sleep(pause)
-
-    def click(self, x, y, button=1):
-        self.hand("mousemove", str(x), str(y), "click", str(button))
-        time.sleep(0.1)
-
-    def drag(self, x, y, to_x, to_y):
-        self.hand("mousemove", str(x), str(y), "mousedown", "1")
-        for i in range(1, 9):
-            self.hand("mousemove", str(x + (to_x - x) * i // 8), str(y + (to_y - y) * i // 8))
-        self.hand("mouseup", "1")
-
-    def palette(self, words):
-        self.key("ctrl+p", 0.3)
-        self.hand("type", "--delay", "5", words)
-        time.sleep(0.2)
-        self.key("Return", 0.3)
-
-    def pictures(self):
-        return len([f for f in (self.folder / "Pictures" / "Attelier").glob("*.png") if ".tmp-" not in f.name])
-
-    def memory(self):
-        """Resident and anonymous memory in MB, open files, threads."""
-        process = pathlib.Path(f"/proc/{self.process.pid}")
-        status = dict(line.split(":", 1) for line in (process / "status").read_text().splitlines() if ":" in line)
-        megabytes = [int(status[name].split()[0]) / 1024 for name in ("VmRSS", "RssAnon")]
-        return (*megabytes, len(list((process / "fd").iterdir())), int(status["Threads"]))
-
-    def close(self):
-        self.process.terminate()
-        self.process.wait(timeout=30)
-        self.screen.terminate()
-        self.screen.wait(timeout=30)
 
 
 def make_picture(window, chord="ctrl+Return"):
@@ -152,7 +87,7 @@ def main():
     options = parser.parse_args()
     folder = pathlib.Path(tempfile.mkdtemp(prefix="attelier-soak-"))
     (folder / "job.json").write_text(json.dumps(JOB))
-    window = Window(os.path.abspath(options.program), folder, [folder / "job.json"])
+    window = Window(os.path.abspath(options.program), folder, [folder / "job.json"], threads=1)
     began, rows = time.monotonic(), []
     with open(options.out, "w", newline="") as file:
         table = csv.writer(file)

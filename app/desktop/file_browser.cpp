@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cstdlib>
 #include <tuple>
+#include <utility>
 
 #include "app/desktop/landmarks.h"
 #include "app/desktop/widgets.h"
@@ -44,7 +45,6 @@ const std::vector<std::string>& picture_extensions() {
 void FileBrowser::open(FileRequest request) {
   request_ = std::move(request);
   name_ = request_.name;
-  filter_.clear();
   picked_.clear();
   asks_ = false;
   if (folder_.empty()) {
@@ -72,6 +72,8 @@ void FileBrowser::enter(const fs::path& folder) {
   problem_.clear();
   folder_ = real;
   typed_folder_ = folder_.string();
+  filter_.clear();
+  types_ = !request_.save;
   picked_.clear();
   items_.clear();
   for (const fs::directory_entry& entry : entries) {
@@ -85,6 +87,27 @@ void FileBrowser::enter(const fs::path& folder) {
     }
   }
   std::sort(items_.begin(), items_.end(), [](const Item& a, const Item& b) { return std::tie(b.is_folder, a.key, a.name) < std::tie(a.is_folder, b.key, b.name); });
+}
+
+void FileBrowser::go_to(const fs::path& path) {
+  std::error_code error;
+  if (fs::is_directory(path, error)) enter(path);
+  else if (fs::exists(path, error)) choose(path);
+  else problem_ = path.string() + ": there is no such file or folder";
+}
+
+std::optional<fs::path> FileBrowser::typed_path() const {
+  if (filter_.starts_with("/")) return filter_;
+  if (filter_ == "~" || filter_.starts_with("~/")) return home() / filter_.substr(std::min<size_t>(2, filter_.size()));
+  return std::nullopt;
+}
+
+std::vector<const FileBrowser::Item*> FileBrowser::shown_items() const {
+  const std::string wanted = typed_path() ? "" : text::normalised(filter_);
+  std::vector<const Item*> shown;
+  for (const Item& item : items_)
+    if (item.key.find(wanted) != std::string::npos) shown.push_back(&item);
+  return shown;
 }
 
 void FileBrowser::choose(const fs::path& path) {
@@ -113,10 +136,7 @@ void FileBrowser::draw_items(const Theme& theme) {
   ImGui::BeginChild("items", {0, -theme.px(44)});
   const Scope child(ImGui::EndChild);
   if (!problem_.empty()) wrapped(theme.palette().warn, problem_);
-  std::vector<const Item*> shown;
-  const std::string wanted = text::normalised(filter_);
-  for (const Item& item : items_)
-    if (item.key.find(wanted) != std::string::npos) shown.push_back(&item);
+  const std::vector<const Item*> shown = shown_items();
   if (shown.empty() && problem_.empty()) faint(theme, request_.extensions.empty() ? "Nothing here." : "No pictures here.");
   const float cell = theme.px(128), thumbnail = theme.px(96);
   const int columns = std::max(1, static_cast<int>(ImGui::GetContentRegionAvail().x / cell));
@@ -163,11 +183,7 @@ void FileBrowser::draw_items(const Theme& theme) {
       ImGui::SetCursorScreenPos({start.x, start.y + height});
     }
   clipper.End();
-  if (!next.empty()) {
-    std::error_code error;
-    if (fs::is_directory(next, error)) enter(next);
-    else choose(next);
-  }
+  if (!next.empty()) go_to(next);
 }
 
 void FileBrowser::draw(const Theme& theme) {
@@ -183,25 +199,32 @@ void FileBrowser::draw(const Theme& theme) {
     open_ = false;
     ImGui::CloseCurrentPopup();
   };
+  bool confirmed = false, typed = false;  // by Enter: what is picked or named; a field that leads elsewhere
   if (ImGui::Button("Up")) enter(folder_.parent_path());
   ImGui::SameLine();
   ImGui::SetNextItemWidth(-theme.px(188));
   if (input_text("##folder", typed_folder_, nullptr, ImGuiInputTextFlags_EnterReturnsTrue)) {
-    std::error_code error;
-    if (fs::is_directory(typed_folder_, error)) enter(typed_folder_);
-    else if (fs::exists(typed_folder_, error)) choose(typed_folder_);
-    else problem_ = typed_folder_ + ": there is no such file or folder";
+    typed = true;
+    go_to(typed_folder_);
   }
   mark("folder");
   ImGui::SameLine();
   ImGui::SetNextItemWidth(-FLT_MIN);
-  input_text("##filter", filter_, "Filter");
+  if (std::exchange(types_, false)) ImGui::SetKeyboardFocusHere();
+  if (input_text("##filter", filter_, "Filter, or a path", ImGuiInputTextFlags_EnterReturnsTrue)) {
+    typed = !filter_.empty();
+    const std::vector<const Item*> shown = shown_items();
+    if (const auto path = typed_path()) go_to(*path);
+    else if (typed && !shown.empty()) go_to(shown.front()->path);
+    types_ = true;
+  }
+  mark("filter");
+  if (!open_) return;
   ImGui::Dummy({0, theme.px(2)});
   draw_places(theme);
   ImGui::SameLine();
   draw_items(theme);
   ImGui::Dummy({0, theme.px(2)});
-  bool confirmed = false;  // by Enter
   if (request_.save) {
     ImGui::SetNextItemWidth(theme.px(380));
     if (ImGui::IsWindowAppearing()) ImGui::SetKeyboardFocusHere();
@@ -221,7 +244,7 @@ void FileBrowser::draw(const Theme& theme) {
   const fs::path target = request_.save ? (name_.empty() ? fs::path() : folder_ / name_) : picked_;
   const bool is_folder = !request_.save && fs::is_directory(target, error);
   ImGui::BeginDisabled(target.empty());
-  if (!ImGui::IsAnyItemActive() && ImGui::IsKeyPressed(ImGui::GetKeyIndex(ImGuiKey_Enter), false)) confirmed = true;
+  if (!typed && !ImGui::IsAnyItemActive() && ImGui::IsKeyPressed(ImGui::GetKeyIndex(ImGuiKey_Enter), false)) confirmed = true;
   if (primary_button(asks_ ? "Replace" : request_.save ? "Save" : is_folder && !request_.folders ? "Open folder" : "Choose", {theme.px(108), 0}, theme) || (confirmed && !target.empty())) {
     if (is_folder && !request_.folders) enter(target);
     else choose(target);

@@ -3,6 +3,7 @@
 
 #include <filesystem>
 #include <functional>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -38,11 +39,17 @@ class FileBrowser {
   void draw_places(const Theme& theme);
   void draw_items(const Theme& theme);
   void choose(const std::filesystem::path& path);
+  /// Enters a folder, chooses a file.
+  void go_to(const std::filesystem::path& path);
+  /// What was typed as the filter, where that is a path: absolute, or below "~".
+  std::optional<std::filesystem::path> typed_path() const;
+  /// Those that the filter lets through, in order.
+  std::vector<const Item*> shown_items() const;
   bool is_wanted(const std::filesystem::path& path) const;
 
   PictureLoader& loader_;
   FileRequest request_;
-  bool open_ = false, asks_ = false;
+  bool open_ = false, asks_ = false, types_ = false;  // types_: what is typed next goes to the filter
   std::filesystem::path folder_, picked_;
   std::string typed_folder_, filter_, name_, problem_;
   std::vector<Item> items_;

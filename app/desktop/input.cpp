@@ -82,6 +82,7 @@ std::vector<InputEvent> InputQueue::next_frame() {
   std::set<std::pair<InputEvent::Kind, int>> touched;
   bool has_key = false;  // other than modifiers
   bool has_motion = false;
+  bool moves_focus = false;
   while (!events_.empty()) {
     const InputEvent& next = events_.front();
     const bool is_control = next.kind == InputEvent::Kind::kKey || next.kind == InputEvent::Kind::kButton;
@@ -92,12 +93,17 @@ std::vector<InputEvent> InputQueue::next_frame() {
     // Dear ImGui knows one state of the modifiers a frame: one that is let go right after its letter would leave a bare letter.
     const bool is_modifier = next.kind == InputEvent::Kind::kKey && (next.key == "Shift" || next.key == "Ctrl" || next.key == "Alt");
     if (is_modifier && has_key) break;
+    // A field that a key opens takes letters two frames later (SetKeyboardFocusHere): what is typed on meanwhile waits.
+    const bool is_press = next.kind == InputEvent::Kind::kKey && next.action == InputEvent::Action::kPress && !is_modifier, is_chord = (next.modifiers & (kControl | kAlt)) != 0;
+    if ((moves_focus || frames_to_focus_ > 0) && ((is_press && !is_chord) || next.kind == InputEvent::Kind::kCharacter)) break;
+    moves_focus |= is_press && (is_chord || next.key == "Enter" || next.key == "Tab");
     if (is_control && !touched.insert({next.kind, next.code}).second) break;
     has_motion |= next.kind == InputEvent::Kind::kMotion;
     has_key |= next.kind == InputEvent::Kind::kKey && !is_modifier;
     frame.push_back(std::move(events_.front()));
     events_.pop_front();
   }
+  frames_to_focus_ = moves_focus ? kFramesToFocus : std::max(0, frames_to_focus_ - 1);
   return frame;
 }
 

@@ -42,12 +42,15 @@ std::string key_name(int code, const char* layout_name);
 class InputQueue {
  public:
   void push(InputEvent event);
-  /// The events of one frame, in order, up to the second change of one key or button, to the first key or motion after a button, and to a button that is let go after a motion. Repeats of a key that still wait are merged into one.
+  /// The events of one frame, in order, up to the second change of one key or button, to the first key or motion after a button, to a button that is let go after a motion, and to what is typed while a key that came before may still move the focus. Repeats of a
+  /// key that still wait are merged into one.
   std::vector<InputEvent> next_frame();
   bool empty() const { return events_.empty(); }
 
  private:
+  static constexpr int kFramesToFocus = 2;
   std::deque<InputEvent> events_;
+  int frames_to_focus_ = 0;  // in which nothing is typed
 };
 
 }  // namespace attelier::desktop

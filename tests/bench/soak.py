@@ -4,9 +4,9 @@
     tests/bench/soak.py build/release/app/attelier --minutes 480 --out soak.csv
 
 Opens the window on a screen without a monitor (Xvfb), makes pictures, looks into attention, compares, paints, undoes, searches and scrolls, by real key
-presses and clicks (xdotool). After every round it writes a line: seconds, rounds, jobs, resident and anonymous memory in MB, open files, threads. Under
-software OpenGL textures are part of the process's memory, so that a leak of textures shows, too. At the end it prints the slope of the memory over the
-second half, when caches are full. Exit code 1 if it grows by more than --allowed MB an hour or the window dies.
+presses and clicks (xdotool). At first it opens pictures until the cache of pictures is full, so that what grows later is no cache. After every round it
+writes a line: seconds, rounds, jobs, resident and anonymous memory in MB, open files, threads. Under software OpenGL textures are part of the process's
+memory, so that a leak of textures shows, too. At the end it prints the slope of the memory over the second half. Exit code 1 if it grows by more than --allowed MB an hour or the window dies.
 """
 import argparse
 import csv
@@ -14,13 +14,24 @@ import json
 import os
 import pathlib
 import shutil
+import struct
 import sys
 import tempfile
 import time
+import zlib
 
 from window import Window
 
+KEPT, SIDE = 56, 1280  # pictures that fill the 256 MB which the window keeps of them
 JOB = {"job": 1, "method": "generate", "inputs": {}, "params": {"prompt": "a red house near a lake", "steps": 4, "seed": 1}}
+
+
+def write_picture(file, shade):
+    def chunk(kind, data):
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+    rows = b"".join(b"\0" + bytes((shade, y * 255 // SIDE, 128)) * SIDE for y in range(SIDE))
+    file.write_bytes(b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", struct.pack(">IIBBBBB", SIDE, SIDE, 8, 2, 0, 0, 0)) + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b""))
 
 
 def slope(points):
@@ -40,6 +51,19 @@ def make_picture(window, chord="ctrl+Return"):
             break
         time.sleep(0.1)
     time.sleep(0.5)
+
+
+def fill_cache(window):
+    for i in range(KEPT):
+        file = window.folder / f"{i:02}.png"
+        write_picture(file, 4 * i)
+        window.key("ctrl+o", 0.5)
+        window.click(640, 160)  # the folder's field
+        window.key("ctrl+a")
+        window.hand("type", "--delay", "5", str(file))
+        window.key("Return", 1)
+    window.key("Escape")  # of a dialog whose keys came too early
+    print(f"after {KEPT} pictures of {SIDE}x{SIDE}: {window.memory()[1]:.0f} MB", flush=True)
 
 
 def one_round(window, number):
@@ -88,6 +112,7 @@ def main():
     folder = pathlib.Path(tempfile.mkdtemp(prefix="attelier-soak-"))
     (folder / "job.json").write_text(json.dumps(JOB))
     window = Window(os.path.abspath(options.program), folder, [folder / "job.json"], threads=1)
+    fill_cache(window)
     began, rows = time.monotonic(), []
     with open(options.out, "w", newline="") as file:
         table = csv.writer(file)

@@ -107,6 +107,24 @@ TEST_F(Desktop, AJobWithoutEnoughMemoryFailsAndTheNextOneIsMade) {
   EXPECT_EQ(quit(*program).code, 0);
 }
 
+TEST_F(Desktop, APictureIsOpenedByTypingAlone) {
+  const fs::path folder = home_.path() / "Holiday pictures";
+  fs::create_directories(folder);
+  fs::copy_file(example("chelsea.png"), folder / "chelsea.png");
+  fs::copy_file(example("coffee.png"), folder / "coffee.png");
+  const auto program = open({job("few.json", Json::object())});
+  const Image empty = look_at_canvas();
+  screen_.key("ctrl+o");
+  place("filter");
+  for (const std::string& typed : {home_.path().string(), std::string("holi"), std::string("chel")}) {
+    screen_.type(typed);
+    screen_.key("Return");
+  }
+  EXPECT_TRUE(wait_until(kStart, [&] { return !find_place("filter"); })) << "the dialog is still open";
+  EXPECT_TRUE(wait_until(kStart, [&] { return difference(empty, look_at_canvas(), kMiddleX + 40, kMiddleY + 40) > 8; }));
+  EXPECT_EQ(quit(*program).code, 0);
+}
+
 TEST_F(Desktop, AFileThatIsNoModelIsToldAndAModelIsTaken) {
   home_.write("notes.safetensors", "these are no tensors");
   write_tiny_model(home_.path() / "tiny");

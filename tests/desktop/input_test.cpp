@@ -70,6 +70,34 @@ TEST(InputQueue, AModifierThatIsLetGoAfterItsLetterWaitsForTheNextFrame) {
   EXPECT_EQ(queue.next_frame().size(), 2u);
 }
 
+TEST(InputQueue, WhatIsTypedAfterAKeyThatMayMoveTheFocusWaitsUntilItHasMoved) {
+  InputQueue queue;
+  const auto type = [&](int code, uint32_t character) {
+    queue.push(key(code, Action::kPress));
+    queue.push({.kind = Kind::kCharacter, .key = {}, .character = character, .files = {}});
+  };
+  queue.push(key(GLFW_KEY_ENTER, Action::kPress));
+  type(GLFW_KEY_A, 'a');
+  EXPECT_EQ(queue.next_frame().size(), 1u) << "the field is opened";
+  EXPECT_TRUE(queue.next_frame().empty()) << "it asks for the focus";
+  EXPECT_TRUE(queue.next_frame().empty()) << "it has it";
+  EXPECT_EQ(queue.next_frame().size(), 2u) << "the letter";
+  type(GLFW_KEY_B, 'b');
+  EXPECT_EQ(queue.next_frame().size(), 2u) << "nothing waits any more";
+
+  InputEvent chord = key(GLFW_KEY_P, Action::kPress);
+  chord.modifiers = kControl;
+  queue.push(chord);
+  queue.push(chord);
+  queue.push(motion(5));
+  type(GLFW_KEY_A, 'a');
+  EXPECT_EQ(queue.next_frame().size(), 1u);
+  EXPECT_EQ(queue.next_frame().size(), 2u) << "another chord and the pointer do not wait";
+  EXPECT_TRUE(queue.next_frame().empty());
+  EXPECT_TRUE(queue.next_frame().empty());
+  EXPECT_EQ(queue.next_frame().size(), 2u);
+}
+
 TEST(InputQueue, RepeatsThatWaitBecomeOne) {
   InputQueue queue;
   queue.push(key(GLFW_KEY_DOWN, Action::kPress));

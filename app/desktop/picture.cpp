@@ -24,7 +24,7 @@ Histogram histogram_of(const Image& image) {
 }  // namespace
 
 int64_t Picture::bytes() const {
-  auto total = static_cast<int64_t>(image.pixels.size());
+  int64_t total = static_cast<int64_t>(image.pixels.size()) + texture.bytes();
   for (const Image& level : smaller) total += static_cast<int64_t>(level.pixels.size());
   return total;
 }

@@ -30,7 +30,7 @@ struct Picture {
     if (texture.empty() && image.width > 0) texture = Texture(image);
     return texture;
   }
-  /// Bytes of its pixels.
+  /// Bytes of its pixels and of its texture. On the window's thread.
   int64_t bytes() const;
 };
 using SharedPicture = std::shared_ptr<Picture>;

@@ -35,8 +35,8 @@ class PictureLoader {
   bool is_busy() const;
 
   static constexpr int64_t kThumbnailSide = 160;
-  /// Bytes of pictures and of thumbnails that are kept although nobody shows them.
-  static constexpr std::array<int64_t, 2> kMostBytes = {int64_t{256} << 20, int64_t{32} << 20};
+  /// Bytes of pictures and of thumbnails, with their textures, that are kept although nobody shows them.
+  static constexpr std::array<int64_t, 2> kMostBytes = {int64_t{256} << 20, int64_t{64} << 20};
 
  private:
   /// A whole picture may take seconds; thumbnails do not wait for it.

@@ -24,6 +24,8 @@ class Texture {
   bool empty() const { return tiles_.empty(); }
   int64_t width() const { return width_; }
   int64_t height() const { return height_; }
+  /// What it takes on the graphics card, which in software is the program's own memory: four bytes a pixel, and a third more for the smaller levels.
+  int64_t bytes() const { return empty() ? 0 : width_ * height_ * 16 / 3; }
   /// Pixels x..x+w, y..y+h of the same picture anew; `image` is the whole picture.
   void update(const Image& image, int64_t x, int64_t y, int64_t w, int64_t h);
   /// Draws the whole picture between two corners; `sharp` = whole pixels instead of smooth ones.

@@ -22,7 +22,7 @@ import zlib
 
 from window import Window
 
-KEPT, SIDE = 56, 1280  # pictures that fill the 256 MB which the window keeps of them
+KEPT, SIDE = 34, 1000  # pictures that fill, with their textures, the 256 MB which the window keeps of them
 JOB = {"job": 1, "method": "generate", "inputs": {}, "params": {"prompt": "a red house near a lake", "steps": 4, "seed": 1}}
 
 

@@ -17,6 +17,7 @@
 #include "app/session/progress_estimate.h"
 #include "app/session/queued_job.h"
 #include "app/session/run.h"
+#include "app/session/tensor_memory.h"
 
 namespace attelier {
 namespace fs = std::filesystem;
@@ -92,6 +93,7 @@ struct JobQueue::Worker {
 
   void work() {
     if (options.niceness != 0) setpriority(PRIO_PROCESS, static_cast<id_t>(syscall(SYS_gettid)), options.niceness);
+    bool has_worked = false;
     while (true) {
       {
         std::unique_lock lock(mutex);
@@ -103,7 +105,12 @@ struct JobQueue::Worker {
         busy = true;
       }
       try {
-        if (const std::optional<JournalEntry> entry = journal.start_next()) run(*entry);
+        if (const std::optional<JournalEntry> entry = journal.start_next()) {
+          run(*entry);
+          has_worked = true;
+        } else if (std::exchange(has_worked, false)) {
+          give_back_freed_memory();
+        }
       } catch (const std::exception& error) {
         stumble(error.what());
       }

@@ -32,6 +32,13 @@ void keep_freed_memory() {
   c10::SetCPUAllocator(&LargeBlocks::instance());
 }
 
+void give_back_freed_memory() {
+  LargeBlocks::instance().clear();
+#ifdef __GLIBC__
+  malloc_trim(0);
+#endif
+}
+
 LibtorchMemory::LibtorchMemory() : before_(c10::GetCPUAllocator()) {
   if (keeps_freed_memory) set_mapped_from(kHighestOfTheLibrary);
   c10::SetCPUAllocator(c10::GetDefaultCPUAllocator());

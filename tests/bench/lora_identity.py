@@ -28,7 +28,7 @@ RECOGNISER = {
 }
 LORA = {
     "objective": "lora", "model": "mini", "seed": 1, "steps": 1200, "batch": 4, "rank": 32, "pool": 40, "fresh": 0, "bfloat16": True,
-    "data": {"source": "folder", "path": "pictures", "caption": CAPTION, "flip": True},
+    "data": {"source": "folder", "path": "pictures", "caption": CAPTION},
     "targets": ["to_q", "to_k", "to_v", "to_out.0", "ff.net.0.proj", "ff.net.2", "conv1", "conv2", "proj_in", "proj_out", "time_emb_proj"],
     "train_text_encoder": True, "caption_dropout": 0,
     "optimizer": {"learning_rate": 2e-3, "muon_rate": 0.004, "warm_up": 20, "minimum_rate": 0.1, "ema_decay": 0.98, "weight_decay": 0},

@@ -9,7 +9,9 @@
 #include <vector>
 
 #include "app/session/attention_bench.h"
+#include "app/session/machine.h"
 #include "core/base/large_blocks.h"
+#include "tests/testing/sanitizers.h"
 
 namespace attelier {
 namespace {
@@ -52,6 +54,26 @@ TEST(TensorMemory, TensorsOutliveTheChange) {
   EXPECT_EQ(blocks.used(), used + 4 * kFloats);
   theirs = at::Tensor();
   blocks.clear();
+  c10::SetCPUAllocator(before);
+}
+
+TEST(TensorMemory, WhatIsKeptOfFreedMemoryGoesBack) {
+  if (kSanitized) GTEST_SKIP() << "the sanitizer keeps freed memory on purpose";
+  c10::Allocator* const before = c10::GetCPUAllocator();
+  keep_freed_memory();
+  constexpr int64_t kMegabytes = 48;
+  std::vector<at::Tensor> small, large;
+  for (int64_t i = 0; i < kMegabytes; ++i) small.push_back(at::ones({1 << 18}));
+  for (int64_t i = 0; i < 4; ++i) large.push_back(at::ones({1 << 22}));
+  // A small block above them, so that the heap cannot shrink by itself.
+  const at::Tensor last = at::ones({1 << 10});
+  small.clear();
+  large.clear();
+  const int64_t kept = resident_memory();
+  EXPECT_GT(LargeBlocks::instance().kept(), 0U);
+  give_back_freed_memory();
+  EXPECT_EQ(LargeBlocks::instance().kept(), 0U);
+  EXPECT_LT(resident_memory(), kept - (kMegabytes << 19)) << "at least half of the small ones, beside the large ones";
   c10::SetCPUAllocator(before);
 }
 

@@ -182,8 +182,7 @@ TEST_F(Desktop, AnIdleWindowCostsNothing) {
 TEST_F(Desktop, ScreenshotsOfScales) {
   for (const char* scale : {"1", "2"}) {
     const fs::path file = home_.path() / (std::string("window") + scale + ".png");
-    const ProgramResult result = Program(home_.path(), {"gui", "--scale", scale, "--width", "1400", "--height", "900", "--screenshot", file.string(), std::string(ATTELIER_SOURCE_DIR) + "/assets/examples/chelsea.png"}, "",
-                                         {{"DISPLAY", screen_.display()}, {"LIBGL_ALWAYS_SOFTWARE", "1"}})
+    const ProgramResult result = Program(home_.path(), {"gui", "--scale", scale, "--width", "1400", "--height", "900", "--screenshot", file.string(), std::string(ATTELIER_SOURCE_DIR) + "/assets/examples/chelsea.png"}, "", environment())
                                      .finish();
     ASSERT_EQ(result.code, 0) << result.errors;
     const Image image = load_image(file);

@@ -128,6 +128,7 @@ TEST_F(MaskDesktop, ALargeMaskIsChangedOnAnotherThread) {
   const fs::path picture = home_.path() / "large.png", exported = home_.path() / "exported.png";
   save_image(picture, Image{6000, 4000, 3, std::vector<uint8_t>(size_t{6000} * 4000 * 3, 120)});
   const auto program = open_picture(picture.string());
+  ASSERT_TRUE(wait_until(kStart, [&] { return pixel(look_at_canvas(), kMiddleX, kMiddleY) == std::array{120, 120, 120}; })) << "the picture is not there";
   screen_.key("u");
   screen_.drag(kMiddleX - 100, kMiddleY - 100, kMiddleX + 100, kMiddleY + 100);
   double before = 0;
@@ -151,7 +152,7 @@ TEST_F(MaskDesktop, ALargeMaskIsChangedOnAnotherThread) {
   const Journal journal(home_.path() / "attelier" / "journal.sqlite");
   const std::vector<JournalEntry> queue = journal.queue();
   ASSERT_EQ(queue.size(), 1U);
-  const Json named = queue[0].job["inputs"]["mask"];
+  const Json named = queue[0].job.at("inputs").at("mask");
   EXPECT_EQ(share(Mask(load_image((named.is_array() ? named[0] : named).get<std::string>()))), before);
 }
 

@@ -179,7 +179,7 @@ void DesktopApp::take_jobs(bool all) {
     jobs_.pop_front();
     try {
       next.use(next.job.get());
-    } catch (const Error& error) {
+    } catch (const std::exception& error) {  // no memory for a large mask either; the window may be closing
       toasts_.error(error.what());
     }
   }

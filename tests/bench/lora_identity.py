@@ -88,7 +88,7 @@ def main():
     parser.add_argument("--lora", nargs="*", default=[], metavar="KEY=VALUE", help="changes the LoRA's configuration, e.g. steps=300 or optimizer.muon_rate=0.004")
     parser.add_argument("--name", default="lora", help="of this LoRA's folder")
     parser.add_argument("--pictures", type=int, default=24)
-    parser.add_argument("--guidance", type=float, default=4)
+    parser.add_argument("--guidance", type=float, default=2)
     options = parser.parse_args()
     out = options.out
     out.mkdir(parents=True, exist_ok=True)

@@ -4,7 +4,7 @@
     tests/bench/soak.py build/release/app/attelier --minutes 480 --out soak.csv
 
 Opens the window on a screen without a monitor (Xvfb), makes pictures, looks into attention, compares, paints, undoes, searches and scrolls, by real key
-presses and clicks (xdotool). At first it opens pictures until the cache of pictures is full, so that what grows later is no cache. After every round it
+presses and clicks (xdotool). At first it opens pictures until the cache of pictures is full. After every round it
 writes a line: seconds, rounds, jobs, resident and anonymous memory in MB, open files, threads. Under software OpenGL textures are part of the process's
 memory, so that a leak of textures shows, too. The thumbnails of some 300 pictures are kept as well: until there are as many, memory grows by half a MB a
 round. At the end it prints the slope of the memory over the second half. Exit code 1 if it grows by more than --allowed MB an hour or the window dies.

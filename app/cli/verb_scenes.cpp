@@ -11,15 +11,16 @@
 #include "core/base/json_text.h"
 #include "core/media/image.h"
 #include "core/scenes/small_world.h"
+#include "core/scenes/world_files.h"
 
 namespace attelier {
 namespace {
 
 namespace fs = std::filesystem;
 
-Image scene_picture(const SceneDescription& scene, uint64_t seed, int64_t size) {
+Image scene_picture(const SceneDescription& scene, uint64_t seed, int64_t size, StageMaps& maps) {
   std::vector<float> rgb(static_cast<size_t>(size * size * 3));
-  draw_scene(scene, seed, size, rgb.data());
+  draw_scene(scene, seed, size, rgb.data(), &maps);
   return to_image(at::from_blob(rgb.data(), {1, size, size, 3}, at::kFloat).permute({0, 3, 1, 2}));
 }
 
@@ -43,10 +44,19 @@ void write_small_world(const WorldOptions& options, const Context& context) {
     context.check_stop();
     const uint64_t seed = options.seed + static_cast<uint64_t>(i);
     const SceneDescription scene = random_scene(seed);
-    const Image picture = scene_picture(scene, seed, options.size);
-    const std::string file = fmt::format("scene_{:06}.png", seed), text = caption(scene, seed);
-    save_image(folder / file, picture, {{"parameters", text}});
-    captions += dump({{"file", file}, {"caption", text}, {"seed", seed}}) + "\n";
+    StageMaps maps;
+    const Image picture = scene_picture(scene, seed, options.size, maps);
+    const std::string name = fmt::format("scene_{:06}", seed), text = caption(scene, seed);
+    save_image(folder / (name + ".png"), picture, {{"parameters", text}});
+    Json line = {{"file", name + ".png"}, {"caption", text}, {"seed", seed}};
+    for (size_t k = 0; k < scene.objects.size(); ++k) line["objects"].push_back({{"instance", k + 1}, {"class", name_of(scene.objects[k].thing)}, {"hue", name_of(scene.objects[k].hue)}});
+    if (options.truth) {
+      const auto side = static_cast<int>(options.size);
+      write_file_atomically(folder / (name + "_depth.png"), depth_png(maps.depth, side, side));
+      write_file_atomically(folder / (name + "_instance.png"), instance_png(maps.things, side, side));
+      line["depth"] = {{"file", name + "_depth.png"}, {"steps_per_metre", kDepthStepsPerMetre}, {"kind", "z"}};
+    }
+    captions += dump(line) + "\n";
     place(sheet, side == options.size ? picture : resize_lanczos(picture, side, side), i, columns);
     context.report("drawing", i + 1, options.count);
   }
@@ -91,13 +101,12 @@ std::map<std::string, int> named_characters() {
 /// What the small world has nothing of.
 constexpr std::array kFullWorldOptions = {"--output", "--frames", "--place", "--daytime", "--weather", "--things", "--characters", "--style", "--quality", "--lighting", "--fps", "--factor"};
 
-void check_small_world(const CLI::App& verb, const Options& o) {
+void check_small_world(const CLI::App& verb) {
   std::vector<std::string> given;
   for (const char* name : kFullWorldOptions)
     if (const CLI::Option* option = verb.get_option(name); option->count() > 0) given.push_back(fmt::format("{} {}", name, fmt::join(option->results(), ",")));
-  if (o.world.truth && verb.count("--truth") > 0) given.emplace_back("--truth");
   if (given.empty()) return;
-  fail(ExitCode::kUsage, "{}: --world small draws flat pictures with captions, and takes no more than --out, --count, --size and --seed; leave {} out or choose --world full", fmt::join(given, ", "),
+  fail(ExitCode::kUsage, "{}: --world small draws flat pictures with captions, depth and things, and takes no more than --out, --count, --size, --seed and --no-truth; leave {} out or choose --world full", fmt::join(given, ", "),
        given.size() == 1 ? "it" : "them");
 }
 
@@ -143,7 +152,7 @@ void add_scenes_verb(CLI::App& app, Invocation& invocation) {
   auto styles = looks;
   styles["any"] = world::Look::kCount;
   CLI::App* verb = app.add_subcommand("scenes", "Draw scenes with captions and exact truth: depth, normals, masks, flow, cameras");
-  verb->add_option("--world", options->which, "full: 3D scenes with truth; small: the flat pictures that the shipped mini model knows")->capture_default_str()->check(CLI::IsMember({"full", "small"}));
+  verb->add_option("--world", options->which, "full: 3D scenes with all truth; small: the flat pictures that the shipped mini model knows, with depth and things")->capture_default_str()->check(CLI::IsMember({"full", "small"}));
   verb->add_option("--output", options->output, "pictures, video (with flow), views (around the scene), panorama (360 degrees), story, pairs (low and high resolution), removal (before and after)")
       ->capture_default_str()->check(CLI::IsMember(kOutputs));
   verb->add_option("--out", w.folder, "An existing folder for the files, captions.jsonl and contact_sheet.png")->capture_default_str();
@@ -166,10 +175,10 @@ void add_scenes_verb(CLI::App& app, Invocation& invocation) {
   verb->footer("Examples:\n  attelier scenes --count 16 --out folder\n  attelier scenes --output video --frames 16 --place seaside --style watercolour --out folder\n  attelier scenes --world small --count 16 --out folder");
   verb->callback([=, &invocation] {
     const Context context = invocation.context();
-    if (options->which == "small") check_small_world(*verb, *options);
+    if (options->which == "small") check_small_world(*verb);
     resolve(*options, places, daytimes, weathers, looks, kinds);
     if (options->which == "small") {
-      check_folder(options->world.folder, options->world.count * options->world.size * options->world.size * 6);
+      check_folder(options->world.folder, options->world.count * options->world.size * options->world.size * (options->world.truth ? 8 : 6));
       write_small_world(options->world, context);
     } else {
       check_folder(options->world.folder, estimated_bytes(options->world));

@@ -156,7 +156,7 @@ class Writer {
     for (const Question& q : questions(scene, frame, look_, seed_)) line["questions"].push_back({{"topic", q.topic}, {"question", q.question}, {"answer", q.answer}});
     for (const auto& [key, value] : more.items()) line[key] = value;
     if (options_.truth) {
-      files_.add(name + "_depth.png", depth_png(frame)), files_.add(name + "_normal.png", normal_png(frame)), files_.add(name + "_instance.png", instance_png(frame)), files_.add(name + "_class.png", class_png(frame));
+      files_.add(name + "_depth.png", depth_png(frame.depth, frame.width, frame.height)), files_.add(name + "_normal.png", normal_png(frame)), files_.add(name + "_instance.png", instance_png(frame.instance, frame.width, frame.height)), files_.add(name + "_class.png", class_png(frame));
       line["depth"] = {{"file", name + "_depth.png"}, {"steps_per_metre", kDepthStepsPerMetre}, {"kind", camera.projection == Projection::kPerspective ? "z" : "distance"}};
       const auto row = [&](int k) { return Json{camera.axes.row[k].x, camera.axes.row[k].y, camera.axes.row[k].z}; };
       line["camera"] = {{"projection", camera.projection == Projection::kPerspective ? "perspective" : "equirectangular"}, {"position", {camera.position.x, camera.position.y, camera.position.z}}, {"axes", {row(0), row(1), row(2)}}};
@@ -230,6 +230,13 @@ int64_t estimated_bytes(const WorldOptions& o) {
   return o.count * pictures_per_scene(o) * pixels * (3 + (o.truth ? 11 + (o.output == WorldOutput::kVideo ? 18 : 0) : 0));
 }
 
-void write_world(const WorldOptions& options, const Context& context) { Writer(options, context).run(); }
+void write_world(const WorldOptions& options, const Context& context) {
+  try {
+    Writer(options, context).run();
+  } catch (const Interrupted&) {
+    context.warn("nothing of this set was written, because its files belong together");
+    throw;
+  }
+}
 
 }  // namespace attelier

@@ -49,10 +49,14 @@ struct Stroke {
   }
 };
 
-/// rgb is size x size x 3, row major, in [0, 1].
+/// rgb is size x size x 3, row major, in [0, 1]. Where there are maps (size x size each), what is painted also leaves its distance and number there.
 struct Canvas {
   int64_t size;
   float* rgb;
+  float* depth = nullptr;      // metres
+  uint16_t* things = nullptr;
+  double distance = 0;         // of what is painted next
+  uint16_t thing = 0;
 
   float* pixel(int64_t x, int64_t y) const { return rgb + (y * size + x) * 3; }
   Colour at(int64_t x, int64_t y) const {
@@ -80,6 +84,7 @@ struct Canvas {
         const Point p = point(x, y);
         const double covered = std::clamp(0.5 - shape(p) / edge, 0.0, 1.0) * opacity;
         if (covered > 0) set(x, y, mix(at(x, y), shade(p), covered));
+        if (covered > 0.5 && depth != nullptr) mark(x, y, distance);
       }
   }
   template <typename Shape>
@@ -87,7 +92,19 @@ struct Canvas {
     paint(shape, [&](Point) { return colour; }, soft, opacity);
   }
 
+  /// Every pixel where `shape` is negative lies as far as distance_at(point) says.
+  template <typename Shape, typename Distance>
+  void lay(const Shape& shape, const Distance& distance_at) const {
+    for (int64_t y = 0; y < size && depth != nullptr; ++y)
+      for (int64_t x = 0; x < size; ++x)
+        if (const Point p = point(x, y); shape(p) < 0) mark(x, y, distance_at(p));
+  }
+
  private:
+  void mark(int64_t x, int64_t y, double metres) const {
+    depth[y * size + x] = static_cast<float>(metres);
+    things[y * size + x] = thing;
+  }
   Point point(int64_t x, int64_t y) const { return {(static_cast<double>(x) + 0.5) / static_cast<double>(size), (static_cast<double>(y) + 0.5) / static_cast<double>(size)}; }
 };
 

@@ -76,7 +76,9 @@ LabelledScene draw_small(uint64_t seed, const LabelledSceneOptions& options) {
   const auto pixels = static_cast<size_t>(options.size * options.size);
   result.rgb.resize(pixels * 3);
   const uint64_t hand = options.detail == 0 ? seed : world::mix64(seed, options.detail);
-  draw_scene(scene, hand, options.size, result.rgb.data());
+  StageMaps maps;
+  draw_scene(scene, hand, options.size, result.rgb.data(), &maps);
+  result.depth = std::move(maps.depth);
   if (options.edges && scene.style == Style::kPlain) {
     result.edges = contrast(result.rgb, options.size);
   } else if (options.edges) {

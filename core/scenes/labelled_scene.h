@@ -9,7 +9,7 @@
 
 namespace attelier {
 
-/// kSmall: the flat world of small_world.h. kFull: the 3D world of core/scenes/world, with depth.
+/// kSmall: the flat world of small_world.h, a stage with cut-outs. kFull: the 3D world of core/scenes/world.
 enum class WorldName { kSmall, kFull };
 std::string_view name_of(WorldName world);  // "small", "full"
 std::optional<WorldName> world_of(std::string_view name);
@@ -44,7 +44,7 @@ struct LabelledScene {
   int64_t size = 0;
   std::vector<float> rgb;    // size x size x 3, [0, 1]
   std::vector<float> edges;  // size x size: 1 on the outlines of things and their folds, else 0; of the small world the contrast of its plain drawing
-  std::vector<float> depth;  // size x size in metres, 0 = sky; empty in the small world
+  std::vector<float> depth;  // size x size in metres, 0 = sky
   SceneLabels labels;        // what can be seen
   SceneLabels claims;        // what the caption says
   std::string caption;

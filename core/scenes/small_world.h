@@ -48,8 +48,16 @@ SceneDescription independent_scene(uint64_t seed);
 /// One of several wordings of the scene ("a red house by the sea at sunset"), lower case.
 std::string caption(const SceneDescription& scene, uint64_t wording_seed);
 
-/// Draws the scene into `rgb` (size x size x 3, row major, values in [0, 1]). `detail_seed` varies horizon, light, clouds, textures and strokes.
-void draw_scene(const SceneDescription& scene, uint64_t detail_seed, int64_t size, float* rgb);
+/// What is behind the picture, size x size each, row major. The scene is a stage: a level ground seen from eye height, and things that stand on it or fly
+/// above it like cut-outs, each at one distance.
+struct StageMaps {
+  std::vector<float> depth;      // metres, 0 = sky
+  std::vector<uint16_t> things;  // 0 surroundings, else 1 + index in the scene's objects
+};
+
+/// Draws the scene into `rgb` (size x size x 3, row major, values in [0, 1]). `detail_seed` varies horizon, light, clouds, textures and strokes. The truth
+/// goes to `maps` where they are given; styles do not change it.
+void draw_scene(const SceneDescription& scene, uint64_t detail_seed, int64_t size, float* rgb, StageMaps* maps = nullptr);
 
 /// Captions of `count` random scenes: what a vocabulary is learnt from.
 std::vector<std::string> caption_sample(int64_t count);

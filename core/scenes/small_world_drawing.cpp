@@ -23,6 +23,9 @@ Colour base_colour(Hue hue) {
   }
 }
 
+/// Metres to what has no foot on the ground that could be measured; nothing of the ground lies behind them.
+constexpr double kFlying = 8, kForestEdge = 80, kFarGround = 80, kHills = 150, kMountains = 500;
+
 /// What all parts of one picture share.
 struct Light {
   Colour tint{1, 1, 1};
@@ -33,7 +36,7 @@ struct Light {
 
 class Painter {
  public:
-  Painter(const Canvas& canvas, const SceneDescription& scene, uint64_t seed) : canvas_(canvas), scene_(scene), random_(seed) {
+  Painter(Canvas canvas, const SceneDescription& scene, uint64_t seed) : canvas_(canvas), scene_(scene), random_(seed) {
     horizon_ = uniform(random_, 0.52, 0.64);
     offset_ = {uniform(random_, 0, 256), uniform(random_, 0, 256)};
     light_.slant = uniform(random_, -0.25, 0.25);
@@ -44,7 +47,10 @@ class Painter {
   void paint() {
     sky();
     ground();
-    for (const SceneObject& object : scene_.objects) thing(object);
+    for (const SceneObject& object : scene_.objects) {
+      ++canvas_.thing;
+      thing(object);
+    }
   }
 
  private:
@@ -55,6 +61,9 @@ class Painter {
   auto textured(const Colour& colour, double rough = 0.05) const {
     return [this, colour, rough](Point p) { return shade(colour, p, rough); };
   }
+
+  /// Metres to the point of the ground seen at y: eyes 1.6 m above it, a lens as long as the picture is wide.
+  double ground_distance(double y) const { return std::min(1.6 / std::max(1e-9, y - horizon_), kFarGround); }
 
   void sky() {
     Colour top{0.25, 0.5, 0.88}, low{0.72, 0.85, 0.95};
@@ -84,7 +93,8 @@ class Painter {
   }
 
   /// A ridge line from noise, painted from there down.
-  void ridge(double base, double height, double zoom, const Colour& colour, double snow) {
+  void ridge(double base, double height, double zoom, const Colour& colour, double snow, double metres) {
+    canvas_.distance = metres;
     const double shift = uniform(random_, 0, 256);
     const auto line = [=](double x) {
       const double v = noise_field(2)(x * zoom * 256 + shift, shift), w = noise_field(4)(x * zoom * 512 + shift, shift + 40);
@@ -97,14 +107,15 @@ class Painter {
   void ground() {
     static constexpr std::array<Colour, 6> colours = {{{0.36, 0.62, 0.22}, {0.87, 0.78, 0.56}, {0.42, 0.5, 0.3}, {0.9, 0.72, 0.42}, {0.93, 0.95, 0.98}, {0.3, 0.42, 0.18}}};
     switch (scene_.place) {
-      case Place::kMeadow: ridge(horizon_ + 0.02, 0.12, 0.25, {0.3, 0.5, 0.25}, 0); break;
+      case Place::kMeadow: ridge(horizon_ + 0.02, 0.12, 0.25, {0.3, 0.5, 0.25}, 0, kHills); break;
       case Place::kMountains:
-        ridge(horizon_ + 0.05, 0.42, 0.55, {0.42, 0.45, 0.55}, 0.07);
-        ridge(horizon_ + 0.05, 0.2, 0.7, {0.32, 0.4, 0.36}, 0);
+        ridge(horizon_ + 0.05, 0.42, 0.55, {0.42, 0.45, 0.55}, 0.07, kMountains);
+        ridge(horizon_ + 0.05, 0.2, 0.7, {0.32, 0.4, 0.36}, 0, kHills);
         break;
-      case Place::kDesert: ridge(horizon_ + 0.04, 0.16, 0.22, {0.82, 0.6, 0.34}, 0); break;
-      case Place::kSnow: ridge(horizon_ + 0.02, 0.14, 0.3, {0.8, 0.86, 0.93}, 0); break;
+      case Place::kDesert: ridge(horizon_ + 0.04, 0.16, 0.22, {0.82, 0.6, 0.34}, 0, kHills); break;
+      case Place::kSnow: ridge(horizon_ + 0.02, 0.14, 0.3, {0.8, 0.86, 0.93}, 0, kHills); break;
       case Place::kForest:
+        canvas_.distance = kForestEdge;
         for (int i = 0; i < 16; ++i) pine({uniform(random_, -0.05, 1.05), horizon_ + uniform(random_, 0, 0.05)}, uniform(random_, 0.28, 0.5), scaled({0.1, 0.32, 0.16}, uniform(random_, 0.6, 1.2)));
         break;
       default: break;
@@ -120,6 +131,7 @@ class Painter {
                       return shade(mix(mix(far, near, (p.y - horizon_) / 0.22), {0.9, 0.95, 1}, wave > 0.75 ? 0.25 : 0.0), p, 0.08);
                     });
     }
+    canvas_.lay([&](Point p) { return horizon_ - p.y; }, [&](Point p) { return ground_distance(p.y); });
   }
 
   void pine(Point foot, double height, const Colour& colour) {
@@ -136,11 +148,17 @@ class Painter {
     const Point foot{x, uniform(random_, 0.84, 0.92)};
     const bool stands = object.thing != Thing::kBird && object.thing != Thing::kBalloon && object.thing != Thing::kBoat;
     if (stands) canvas_.paint(Ellipse{{x, foot.y}, 0.42 * h, 0.05 * h}, Colour{0.05, 0.06, 0.1}, 0.03, 0.35);
+    canvas_.distance = stands ? ground_distance(foot.y) : kFlying;
     switch (object.thing) {
       case Thing::kHouse: house(foot, h, colour); break;
       case Thing::kTree: tree(foot, h, colour); break;
       case Thing::kPine: pine(foot, h, colour); break;
-      case Thing::kBoat: boat({x, horizon_ + uniform(random_, 0.1, 0.17)}, h, colour); break;
+      case Thing::kBoat: {
+        const Point water{x, horizon_ + uniform(random_, 0.1, 0.17)};
+        canvas_.distance = ground_distance(water.y);
+        boat(water, h, colour);
+        break;
+      }
       case Thing::kBall: ball({x, foot.y - h / 2}, h / 2, colour); break;
       case Thing::kCat: cat(foot, h, colour); break;
       case Thing::kBird: bird({x, uniform(random_, 0.22, 0.42)}, h, colour); break;
@@ -251,7 +269,7 @@ class Painter {
     for (const Point at : {Point{-0.24, -0.64}, {0.02, -0.82}, {0.26, -0.66}}) canvas_.paint(Ellipse{{foot.x + at.x * h, foot.y + at.y * h}, 0.06 * h, 0.06 * h}, textured(dot));
   }
 
-  const Canvas& canvas_;
+  Canvas canvas_;
   const SceneDescription& scene_;
   Random random_;
   double horizon_ = 0.6;
@@ -261,9 +279,15 @@ class Painter {
 
 }  // namespace
 
-void draw_scene(const SceneDescription& scene, uint64_t detail_seed, int64_t size, float* rgb) {
+void draw_scene(const SceneDescription& scene, uint64_t detail_seed, int64_t size, float* rgb, StageMaps* maps) {
   const Canvas canvas{size, rgb};
-  Painter(canvas, scene, detail_seed).paint();
+  if (maps != nullptr) {
+    maps->depth.assign(static_cast<size_t>(size * size), 0);
+    maps->things.assign(static_cast<size_t>(size * size), 0);
+    Painter({size, rgb, maps->depth.data(), maps->things.data()}, scene, detail_seed).paint();
+  } else {
+    Painter(canvas, scene, detail_seed).paint();
+  }
   apply_style(canvas, scene.style, detail_seed ^ 0x57e1e);
   for (int64_t i = 0; i < size * size * 3; ++i) rgb[i] = std::clamp(rgb[i], 0.0f, 1.0f);
 }

@@ -47,14 +47,14 @@ Image picture_image(const std::vector<float>& rgb, int width, int height) {
   return image;
 }
 
-std::string depth_png(const world::Frame& f) {
-  return png16(f.pixels(), f.width, f.height, 1, [&](size_t i) { return std::min(65535.f, f.depth[i] * kDepthStepsPerMetre + (f.depth[i] > 0 ? 0.5f : 0)); });
+std::string depth_png(const std::vector<float>& metres, int width, int height) {
+  return png16(metres.size(), width, height, 1, [&](size_t i) { return std::min(65535.f, metres[i] * kDepthStepsPerMetre + (metres[i] > 0 ? 0.5f : 0)); });
 }
 std::string normal_png(const world::Frame& f) {
   return png16(3 * f.pixels(), f.width, f.height, 3, [&](size_t i) { return std::clamp((f.normal[i] * 0.5f + 0.5f) * 65535 + 0.5f, 0.f, 65535.f); });
 }
-std::string instance_png(const world::Frame& f) {
-  return png16(f.pixels(), f.width, f.height, 1, [&](size_t i) { return f.instance[i]; });
+std::string instance_png(const std::vector<uint16_t>& instances, int width, int height) {
+  return png16(instances.size(), width, height, 1, [&](size_t i) { return instances[i]; });
 }
 std::string class_png(const world::Frame& f) { return encode_png_samples(f.kind.data(), f.width, f.height, 1, 8, {}); }
 std::string mask_png(const std::vector<uint8_t>& mask, int width, int height) {

@@ -1,4 +1,4 @@
-// The world's pictures and truths as files: PNG, 16-bit depth and normals, masks, and cameras as COLMAP reads them.
+// The worlds' pictures and truths as files: PNG, 16-bit depth and normals, masks, and cameras as COLMAP reads them.
 #pragma once
 
 #include <string>
@@ -19,9 +19,9 @@ Image picture_image(const std::vector<float>& rgb, int width, int height);
 
 /// PNG bytes. Depth: 16-bit gray. Normals: 16-bit RGB, (n + 1) / 2 of the world axes (x right, y up, z towards the first viewer), the sky 32768.
 /// Instances: 16-bit gray, 0 the surroundings, else 1 + the object's number. Classes: 8-bit gray, the number of world::Kind.
-std::string depth_png(const world::Frame& frame);
+std::string depth_png(const std::vector<float>& metres, int width, int height);
 std::string normal_png(const world::Frame& frame);
-std::string instance_png(const world::Frame& frame);
+std::string instance_png(const std::vector<uint16_t>& instances, int width, int height);
 std::string class_png(const world::Frame& frame);
 /// 8-bit gray of a mask of 0 and 1: 0 and 255.
 std::string mask_png(const std::vector<uint8_t>& mask, int width, int height);

@@ -46,6 +46,12 @@ ConditionKind condition_named(const std::string& name) {
   return static_cast<ConditionKind>(std::find(names.begin(), names.end(), name) - names.begin());
 }
 
+bool can_tell(const std::string& source, ConditionKind kind) {
+  if (kind == ConditionKind::kCanny) return true;
+  if (kind == ConditionKind::kGiven) return source == "folder";
+  return source == "world" || (source == "small_world" && kind == ConditionKind::kDepth);
+}
+
 at::Tensor class_colours() {
   at::Tensor colours = at::empty({world::kKindCount, 3}, at::kByte);
   for (int64_t kind = 0; kind < world::kKindCount; ++kind)

@@ -14,8 +14,9 @@ enum class ConditionKind { kDepth, kEdges, kSegmentation, kCanny, kGiven };
 const std::vector<std::string>& condition_names();
 ConditionKind condition_named(const std::string& name);
 
-/// Depth, edges and segmentation are drawn from the world's truth.
-inline bool needs_truth(ConditionKind kind) { return kind <= ConditionKind::kSegmentation; }
+/// Whether the pictures of a source ("world", "small_world", "textures", "folder") can be told so: depth, edges and segmentation are drawn from the truth, of
+/// which the small world has depth alone.
+bool can_tell(const std::string& source, ConditionKind kind);
 
 /// uint8 [3, S, S].
 ///   depth         inverse depth, nearest 255, farthest and sky 0, three equal channels, as MiDaS pictures are shown

@@ -14,9 +14,16 @@ namespace {
 
 namespace fs = std::filesystem;
 
+/// The UNet's own sizes, with other down blocks where the configuration names some.
+UNetConfig encoder_config(const Json& config, const ModelFiles& files) {
+  Json unet = files.config("unet");
+  if (!config.at("down_block_types").empty()) unet["down_block_types"] = config.at("down_block_types");
+  return UNetConfig::from_json(unet);
+}
+
 ControlNetConfig controlnet_config(const Json& config, const ModelFiles& files) {
   ControlNetConfig result;
-  result.unet = UNetConfig::from_json(files.config("unet"));
+  result.unet = encoder_config(config, files);
   result.conditioning_channels = config.at("conditioning_channels").get<std::vector<int64_t>>();
   return result;
 }
@@ -88,17 +95,21 @@ class ControlNetObjective : public DenoisingObjective {
 
 void check(const Json& config, const fs::path& base, ConfigProblems& problems) {
   check_data(config.at("data"), base, problems);
-  const Json& data = config.at("data");
-  if (config.at("condition") == "given") {
-    if (data.at("source") != "folder") problems.add("/condition", "is \"given\", which needs \"source\": \"folder\" with a \"conditioning_image\" in each line of metadata.jsonl");
-  } else if (needs_truth(condition_named(config.at("condition"))) && data.at("source") != "world") {
-    problems.add("/condition", "is {}, which only \"source\": \"world\" knows of its pictures; others have \"canny\", a folder \"given\" too", config.at("condition").dump());
+  const std::string condition = config.at("condition"), source = config.at("data").at("source");
+  if (!can_tell(source, condition_named(condition))) {
+    if (condition == "given") problems.add("/condition", "is \"given\", which needs \"source\": \"folder\" with a \"conditioning_image\" in each line of metadata.jsonl");
+    else problems.add("/condition", "is \"{}\", which \"source\": \"{}\" does not know of its pictures; \"world\" knows all, \"small_world\" depth, others have \"canny\", a folder \"given\" too", condition, source);
   }
   if (!check_base_model(config, base, problems)) return;
   const ModelFiles files(base_model_path(config, base));
   const VaeConfig vae = VaeConfig::from_json(files.config("vae"));
   const int64_t channels = UNetConfig::from_json(files.config("unet")).in_channels;
   if (channels != vae.latent_channels) problems.add("/model", "is {}, whose UNet has {} input channels; a text-to-image UNet with {} is needed", config.at("model").dump(), channels, vae.latent_channels);
+  const Json& blocks = config.at("down_block_types");
+  const size_t levels = UNetConfig::from_json(files.config("unet")).block_out_channels.size();
+  if (!blocks.empty() && blocks.size() != levels) problems.add("/down_block_types", "has {} entries; this UNet has {} levels", blocks.size(), levels);
+  for (const Json& name : blocks)
+    if (name != "CrossAttnDownBlock2D" && name != "DownBlock2D") problems.add("/down_block_types", "names {}; there are CrossAttnDownBlock2D and DownBlock2D", name.dump());
   // Each entry after the first halves the picture's sides.
   const auto entries = static_cast<int64_t>(config.at("conditioning_channels").size());
   if (entries < 1 || int64_t{1} << (entries - 1) != vae.factor())
@@ -110,8 +121,9 @@ void check(const Json& config, const fs::path& base, ConfigProblems& problems) {
 ObjectiveKind controlnet_objective() {
   using enum ParameterType;
   ConfigShape shape = merged(denoising_shape(nullptr), base_model_shape());
-  shape.parameters.push_back({.name = "condition", .label = "condition", .help = "depth, edges, segmentation: of the world's truth; canny: edges of any picture; given: the folder's own pictures", .type = kChoice, .default_value = "depth", .choices = condition_names()});
+  shape.parameters.push_back({.name = "condition", .label = "condition", .help = "depth, edges, segmentation: of the world's truth (small_world: depth); canny: edges of any picture; given: the folder's own pictures", .type = kChoice, .default_value = "depth", .choices = condition_names()});
   shape.parameters.push_back({.name = "conditioning_channels", .label = "conditioning_channels", .help = "Widths of the convolutions that the condition passes", .type = kIntegers, .default_value = {16, 32, 96, 256}, .minimum = 1, .maximum = 4096});
+  shape.parameters.push_back({.name = "down_block_types", .label = "down_block_types", .help = "CrossAttnDownBlock2D or DownBlock2D for each level: a ControlNet without attention is half as large; absent = as in the UNet", .type = kTexts, .default_value = Json::array()});
   return {"controlnet", "A ControlNet beside a frozen checkpoint", shape, check, [](const Json& config, const fs::path& base, const Context& context) -> std::unique_ptr<Objective> {
             auto model = std::make_unique<BaseModel>(base_model_path(config, base), context.device);
             const int64_t size = picture_size(config, model->model().files());

@@ -100,7 +100,8 @@ void check(const Json& config, const fs::path& base, ConfigProblems& problems) {
   if (config.at("masks").empty()) problems.add("/masks", "is empty; there are {}", fmt::join(known, ", "));
   for (const Json& name : config.at("masks")) {
     if (std::find(known.begin(), known.end(), name) == known.end()) problems.add("/masks", "names {}; there are {}", name.dump(), fmt::join(known, ", "));
-    else if (name == "object" && config.at("data").at("source") != "world") problems.add("/masks", "names \"object\", which only \"source\": \"world\" knows; leave it out");
+    else if (const Json& source = config.at("data").at("source"); name == "object" && source != "world" && source != "small_world")
+      problems.add("/masks", "names \"object\", which only \"source\": \"world\" and \"small_world\" know; leave it out");
   }
   if (!check_base_model(config, base, problems)) return;
   const ModelFiles files(base_model_path(config, base));

@@ -31,9 +31,14 @@ DrawnPicture draw_picture(uint64_t seed, int64_t number, int64_t size, double wo
   if (static_cast<double>(own >> 11) * 0x1p-53 < world_share) {
     const SceneDescription scene = random_scene(own);
     picture.caption = caption(scene, mix(own));
-    draw_scene(scene, mix(own + 1), size, rgb.data_ptr<float>());
+    StageMaps maps;
+    draw_scene(scene, mix(own + 1), size, rgb.data_ptr<float>(), &maps);
+    picture.depth = at::from_blob(maps.depth.data(), {size, size}, at::kFloat).clone();
+    picture.things = at::from_blob(maps.things.data(), {size, size}, at::kUInt16).to(at::kInt);
   } else {
     draw_texture_picture(own, size, rgb.data_ptr<float>());
+    picture.depth = at::zeros({size, size}, at::kFloat);
+    picture.things = at::zeros({size, size}, at::kInt);
   }
   picture.pixels = bytes_of(rgb);
   return picture;

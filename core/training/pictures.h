@@ -16,10 +16,12 @@
 
 namespace attelier {
 
-/// A picture as bytes [3, size, size]; a world scene has a caption, a texture picture none.
+/// A picture as bytes [3, size, size]; a world scene has a caption, a texture picture none. Depth (float32) and things (int32) are StageMaps, [size, size];
+/// a texture picture has neither, they are zero.
 struct DrawnPicture {
   at::Tensor pixels;
   std::string caption;
+  at::Tensor depth, things;
 };
 
 /// Picture `number` of the run: a scene of the small world with probability `world_share`, otherwise a texture picture.

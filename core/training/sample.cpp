@@ -13,7 +13,7 @@ class DrawnSource : public SampleSource {
   DrawnSource(double scene_share, uint64_t seed, int64_t size) : scene_share_(scene_share), seed_(seed), size_(size) {}
   Sample sample(int64_t number) const override {
     DrawnPicture picture = draw_picture(seed_, number, size_, scene_share_);
-    return {.pixels = std::move(picture.pixels), .caption = std::move(picture.caption)};
+    return {.pixels = std::move(picture.pixels), .caption = std::move(picture.caption), .depth = std::move(picture.depth), .instances = std::move(picture.things)};
   }
   std::vector<std::string> captions(int64_t count) const override { return caption_sample(count); }
 

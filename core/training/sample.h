@@ -15,11 +15,11 @@
 
 namespace attelier {
 
-/// A square picture with its caption and, where the source knows it, what is behind it.
+/// A square picture with its caption and, where the source knows it, what is behind it: the world all of it, the small world depth and instances.
 struct Sample {
   at::Tensor pixels;        // uint8 [3, S, S]
   std::string caption{};    // may be empty
-  at::Tensor depth{};       // float32 [S, S], metres, 0 where there is only sky; undefined without truth
+  at::Tensor depth{};       // float32 [S, S], metres, 0 where there is only sky; undefined where it is not known, as the others
   at::Tensor normals{};     // float32 [S, S, 3], unit, in the camera's axes; 0 for the sky
   at::Tensor kinds{};       // uint8 [S, S], world::Kind
   at::Tensor instances{};   // int32 [S, S], 0 surroundings, else 1 + object
@@ -38,8 +38,6 @@ class SampleSource {
   virtual std::optional<int64_t> count() const { return std::nullopt; }
   /// Pictures that their owner has given no caption, by file.
   virtual std::vector<std::filesystem::path> uncaptioned() const { return {}; }
-  /// Whether depth, normals, kinds and instances are there.
-  virtual bool has_truth() const { return false; }
   /// Whether every sample has `condition`.
   virtual bool has_condition() const { return false; }
 };

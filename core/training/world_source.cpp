@@ -25,8 +25,6 @@ class WorldSource : public SampleSource {
         places_(all_named<world::Place>(data.at("places"))),
         characters_(data.at("characters").is_null() ? std::vector<int>() : data.at("characters").get<std::vector<int>>()) {}
 
-  bool has_truth() const override { return true; }
-
   /// Of small pictures: what is noticeable depends little on the size. Each is rendered, so that they are no more than its words need.
   std::vector<std::string> captions(int64_t count) const override {
     constexpr int kSide = 48;

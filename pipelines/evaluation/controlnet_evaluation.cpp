@@ -19,8 +19,6 @@ at::Tensor control_picture(const LabelledScene& scene, const std::string& contro
 
 EvaluationResult run(const EvaluationRequest& request, const Context& context) {
   if (request.controlnet.empty()) fail(ExitCode::kModel, "evaluate controlnet needs a ControlNet: name its folder or file with --controlnet");
-  if (request.control == "depth" && request.world == WorldName::kSmall)
-    fail(ExitCode::kUsage, "--control depth needs --world full: the small world is flat, it has no depth; or choose --control edges");
   Workbench bench(*request.model, context);
   const auto items = static_cast<size_t>(request.pictures);
   EvaluationResult result;
@@ -45,7 +43,7 @@ EvaluationResult run(const EvaluationRequest& request, const Context& context) {
       if (request.judge == nullptr) continue;
       const Judgement judgement = judge_pictures(*request.judge, pictures[arm])[0];
       verdicts.add(arm, i, compare_labels(scene.claims, judgement.labels, words_of(request.world)));
-      if (judgement.depth.defined() && !scene.depth.empty())
+      if (judgement.depth.defined())
         depth.values[arm][i] = correlation(judgement.depth, depth_on_grid(map_of(scene, scene.depth), judgement.depth.size(0), judgement.depth.size(1)));
     }
     if (i < 24) result.examples.push_back({scene.caption, {{"control", to_image(control)}, {"without", to_image(pictures[0])}, {"with the ControlNet", to_image(pictures[1])}, {"drawn", to_image(pictures[2])}}});

@@ -104,7 +104,7 @@ class Marks {
     confidence_.values[arm][item] = judgement.attributes[style][static_cast<size_t>(pair.style_index)];
     for (const Verdict& verdict : compare_labels(pair.content.claims, judgement.labels, words))
       if (verdict.attribute == "objects") objects_.values[arm][item] = verdict.right ? 1 : 0;
-    if (judgement.depth.defined() && !pair.content.depth.empty())
+    if (judgement.depth.defined())
       depth_.values[arm][item] = correlation(judgement.depth, depth_on_grid(map_of(pair.content, pair.content.depth), judgement.depth.size(0), judgement.depth.size(1)));
   }
 

@@ -78,8 +78,26 @@ TEST_F(ProgramTest, ScenesShowTheCharactersThatAreWanted) {
   fs::create_directory(out_);
   expect_failure({"scenes", "--characters", "nobody", "--out", out_}, 2, "nobody");
   expect_failure({"scenes", "--characters", "mia", "--world", "small", "--out", out_}, 2, "--characters mia: --world small draws flat pictures");
-  expect_failure({"scenes", "--world", "small", "--style", "watercolour", "--place", "seaside", "--truth", "--out", out_}, 2, "--place seaside, --style watercolour, --truth: --world small");
+  expect_failure({"scenes", "--world", "small", "--style", "watercolour", "--place", "seaside", "--out", out_}, 2, "--place seaside, --style watercolour: --world small");
   expect_failure({"scenes", "--characters", "mia", "--place", "still-life", "--out", out_}, 2, "cannot stand in a still life");
+}
+
+TEST_F(ProgramTest, TheSmallWorldIsDrawnWithItsTruth) {
+  ASSERT_EQ(run({"scenes", "--world", "small", "--count", "2", "--size", "64", "--out", out_, "-q"}).code, 0);
+  std::istringstream lines(read_file(fs::path(out_) / "captions.jsonl"));
+  std::string line;
+  ASSERT_TRUE(std::getline(lines, line));
+  const Json caption = Json::parse(line);
+  EXPECT_EQ(caption.at("depth"), (Json{{"file", "scene_000000_depth.png"}, {"steps_per_metre", 256}, {"kind", "z"}}));
+  const Image depth = load_image(fs::path(out_) / "scene_000000_depth.png"), things = load_image(fs::path(out_) / "scene_000000_instance.png");
+  EXPECT_EQ(depth.width, 64);
+  EXPECT_EQ(things.height, 64);
+  ASSERT_FALSE(caption.at("objects").empty());
+  EXPECT_NE(caption.at("caption").get<std::string>().find(caption["objects"][0]["class"].get<std::string>()), std::string::npos);
+  fs::remove_all(out_);
+  fs::create_directory(out_);
+  ASSERT_EQ(run({"scenes", "--world", "small", "--count", "1", "--size", "64", "--no-truth", "--out", out_, "-q"}).code, 0);
+  EXPECT_FALSE(fs::exists(fs::path(out_) / "scene_000000_depth.png"));
 }
 
 TEST_F(ProgramTest, APresetStandsBetweenSettingsAndFlags) {

@@ -32,7 +32,8 @@ TEST(LabelledScene, SmallScenesSayWhatTheirCaptionsSay) {
     EXPECT_EQ(scene.caption, caption(random_scene(seed), seed));
     EXPECT_EQ(scene.rgb.size(), 32u * 32 * 3);
     EXPECT_EQ(scene.edges.size(), 32u * 32);
-    EXPECT_TRUE(scene.depth.empty());
+    EXPECT_EQ(scene.depth.size(), 32u * 32);
+    EXPECT_GT(*std::max_element(scene.depth.begin(), scene.depth.end()), 0);
     for (size_t k = 0; k < words.kinds.size(); ++k) {
       if (scene.claims.count[k] == 0) continue;
       const std::string hue = scene.claims.hue[k] < 0 ? "" : words.hues[static_cast<size_t>(scene.claims.hue[k])] + " ";

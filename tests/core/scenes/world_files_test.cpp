@@ -50,7 +50,7 @@ TEST(WorldFiles, DepthAndMasksAreReadable) {
   const Scene scene = compose(2);
   const Frame frame = render(PosedScene(scene), still_camera(scene, 40, 40));
   // 16 bits come back rounded to 8.
-  const Image depth = decode_image(depth_png(frame), "depth"), classes = decode_image(class_png(frame), "class"), normals = decode_image(normal_png(frame), "normal");
+  const Image depth = decode_image(depth_png(frame.depth, frame.width, frame.height), "depth"), classes = decode_image(class_png(frame), "class"), normals = decode_image(normal_png(frame), "normal");
   ASSERT_EQ(depth.channels, 1);
   ASSERT_EQ(normals.channels, 3);
   for (size_t i = 0; i < frame.pixels(); ++i) {

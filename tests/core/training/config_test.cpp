@@ -52,15 +52,20 @@ TEST_F(TrainingConfig, MistakesOfObjectivesOnACheckpoint) {
 
   Json inpainting = tiny_denoising_config("inpainting");
   inpainting["masks"] = {"object", "hole"};
-  inpainting["data"] = {{"source", "small_world"}};
+  inpainting["data"] = {{"source", "textures"}};
   inpainting["model"] = "no-such-model";
   message = refusal(inpainting);
   for (const char* part : {"/masks names \"object\"", "/model cannot be used"}) EXPECT_TRUE(contains(message, part));
 
   Json controlnet = tiny_denoising_config("controlnet");
   controlnet["data"] = {{"source", "small_world"}};
+  controlnet["condition"] = "edges";
+  controlnet["down_block_types"] = {"DownBlock2D", "DownBlock3D", "DownBlock2D", "DownBlock2D"};
   message = refusal(controlnet);
-  for (const char* part : {"/condition is \"depth\", which only \"source\": \"world\" knows", "/conditioning_channels has 4 entries; this autoencoder makes pictures 2 times smaller, which needs 2"}) EXPECT_TRUE(contains(message, part));
+  for (const char* part : {"/condition is \"edges\", which \"source\": \"small_world\" does not know", "/conditioning_channels has 4 entries; this autoencoder makes pictures 2 times smaller, which needs 2",
+                           "/down_block_types names \"DownBlock3D\""}) EXPECT_TRUE(contains(message, part));
+  controlnet["down_block_types"] = {"DownBlock2D"};
+  EXPECT_TRUE(contains(refusal(controlnet), "/down_block_types has 1 entries; this UNet has 4 levels"));
 
   Json nothing = tiny_denoising_config("lora");
   nothing.erase("model");

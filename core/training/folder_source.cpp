@@ -11,6 +11,8 @@ namespace attelier {
 namespace fs = std::filesystem;
 namespace {
 
+constexpr int64_t kLongest = 4;  // times the short side: what is looked at of a strip
+
 fs::path folder_of(const Json& data, const fs::path& base) { return base / data.at("path").get<std::string>(); }
 
 class FolderSource : public SampleSource {
@@ -91,6 +93,13 @@ class FolderSource : public SampleSource {
   /// The square at (x, y) in 0..1 of the free way, of the picture whose short side is scale * size.
   at::Tensor square(const fs::path& file, double scale, double x, double y, bool mirrored) const {
     Image image = to_rgb(load_image(file));
+    // Of a long strip the part around (x, y): enlarged as a whole it could be larger than the memory.
+    const int64_t longest = kLongest * std::min(image.width, image.height);
+    if (std::max(image.width, image.height) > longest) {
+      const int64_t width = std::min(image.width, longest), height = std::min(image.height, longest);
+      const auto start = [](double at, int64_t way) { return static_cast<int64_t>(std::llround(at * static_cast<double>(way))); };
+      image = crop(image, start(x, image.width - width), start(y, image.height - height), width, height);
+    }
     const double factor = std::max(1.0, scale) * static_cast<double>(size_) / static_cast<double>(std::min(image.width, image.height));
     const auto side = [&](int64_t length) { return std::max(size_, static_cast<int64_t>(std::llround(factor * static_cast<double>(length)))); };
     image = resize_lanczos(image, side(image.width), side(image.height));

@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cctype>
 #include <cstdio>
 
@@ -46,6 +47,12 @@ bool is_leftover(const fs::directory_entry& entry) {
   return mark != std::string::npos && std::isdigit(static_cast<unsigned char>(name[mark + kMark.size()])) != 0 && (!entry.is_directory(ignored) || name.starts_with("model.tmp-"));
 }
 
+/// "0000840.png", as show() names them.
+bool is_sheet(const fs::path& file) {
+  const std::string name = file.filename().string();
+  return name.size() == 11 && name.ends_with(".png") && std::all_of(name.begin(), name.begin() + 7, [](unsigned char c) { return std::isdigit(c) != 0; });
+}
+
 }  // namespace
 
 FileLock lock_run(const fs::path& folder) {
@@ -77,8 +84,13 @@ void Journal::open(const Optimizer& optimizer) const {
          folder_.string(), static_cast<double>(space.available) / 1e6, static_cast<double>(needed) / 1e6);
 }
 
-void Journal::discard_state() const {
+void Journal::discard_earlier_run() const {
   std::error_code error;
+  std::vector<fs::path> sheets;
+  for (const fs::directory_entry& entry : fs::directory_iterator(folder_ / "sheets", error))
+    if (is_sheet(entry.path())) sheets.push_back(entry.path());
+  for (const fs::path& sheet : sheets) fs::remove(sheet, error);
+  error.clear();
   fs::remove(state_path(), error);
   if (error) fail(ExitCode::kBadInput, "/output: {}: cannot be removed: {}; remove it, or choose another folder", state_path().string(), error.message());
 }

@@ -28,8 +28,8 @@ class Journal {
   /// Throws Error(kBadInput) when the folder cannot be written or lacks the room for a checkpoint (twice: a new one lies beside the old one until it is
   /// whole) and the model.
   void open(const Optimizer& optimizer) const;
-  /// Takes away the checkpoint of an earlier run: whoever goes on must not go on with that one.
-  void discard_state() const;
+  /// Takes away the checkpoint and the sheets of an earlier run: whoever goes on must not go on with that one.
+  void discard_earlier_run() const;
   /// Restores the last checkpoint and returns the step that comes next. `context` hears of values that the configuration has changed since.
   int64_t resume(Optimizer& optimizer, const Context& context);
 

@@ -6,7 +6,7 @@
 namespace attelier {
 
 const std::vector<ObjectiveKind>& objective_kinds() {
-  static const std::vector<ObjectiveKind> kinds = {vae_objective(), text_to_image_objective(), lora_objective(), inpainting_objective(), controlnet_objective(), judge_objective(), upscale_objective(), classify_objective()};
+  static const std::vector<ObjectiveKind> kinds = {vae_objective(), text_to_image_objective(), lora_objective(), fine_tune_objective(), inpainting_objective(), controlnet_objective(), judge_objective(), upscale_objective(), classify_objective()};
   return kinds;
 }
 

@@ -28,6 +28,7 @@ const std::vector<ObjectiveKind>& objective_kinds();
 ObjectiveKind vae_objective();
 ObjectiveKind text_to_image_objective();
 ObjectiveKind lora_objective();
+ObjectiveKind fine_tune_objective();
 ObjectiveKind inpainting_objective();
 ObjectiveKind controlnet_objective();
 ObjectiveKind judge_objective();

@@ -90,7 +90,7 @@ class Run {
  private:
   void work(const TrainingOptions& options) {
     journal_.open(optimizer_);
-    if (!goes_on(options)) journal_.discard_state();
+    if (!goes_on(options)) journal_.discard_earlier_run();
     train_all();
     write_state();
   }
@@ -215,6 +215,8 @@ TrainingResult train(const fs::path& config_path, const TrainingOptions& options
   check_checkpoint(folder, options);  // before anything is made
   const FileLock lock = lock_run(folder);
   check_checkpoint(folder, options);  // and of what a process that has ended meanwhile has left
+  std::error_code none;
+  if (!goes_on(options)) fs::remove(folder / "tokenizer" / "vocab.json", none);  // of an earlier run; learnt anew
   const std::unique_ptr<Objective> objective = make_objective(checked, base, options, context);
   return Run(*objective, checked.config, folder, context).go(options);
 }

@@ -65,6 +65,39 @@ TEST_F(Objectives, LoraLearnsAndEverythingElseReadsIt) {
   for (const LoraLayer& layer : lora.layers()) EXPECT_EQ(layer.scale, 2);
 }
 
+TEST_F(Objectives, FineTuningLearnsAndKeepsWhatIsAround) {
+  const auto weights = [](const fs::path& folder, const char* component) {
+    std::map<std::string, at::Tensor> all;
+    for (const char* name : {"diffusion_pytorch_model.safetensors", "model.safetensors"}) {
+      if (!fs::exists(folder / component / name)) continue;
+      const auto file = open_tensors(folder / component / name);
+      for (const auto& [key, info] : file->tensors()) all[key] = file->read(key).to(at::kHalf).clone();
+    }
+    return all;
+  };
+  const auto changed = [&](const char* component, const std::map<std::string, at::Tensor>& before) {
+    const auto after = weights(folder_ / "run/model", component);
+    EXPECT_EQ(after.size(), before.size());
+    size_t count = 0;
+    for (const auto& [name, tensor] : before) count += !at::equal(tensor, after.at(name));
+    return count;
+  };
+  const auto unet = weights(tiny_base(), "unet"), text = weights(tiny_base(), "text_encoder"), vae = weights(tiny_base(), "vae");
+  Json config = folder_config("fine_tune");
+  const auto [before, after] = errors(config, 40, 0.002);
+  EXPECT_LT(after, 0.93 * before);
+  EXPECT_GT(changed("unet", unet), unet.size() * 9 / 10);
+  EXPECT_EQ(changed("text_encoder", text), 0u) << "nobody asked for it";
+  EXPECT_EQ(changed("vae", vae), 0u);
+  config["train_text_encoder"] = true, config["caption_dropout"] = 0;
+  run(config, {.restart = true});
+  EXPECT_GT(changed("text_encoder", text), text.size() / 2);
+  EXPECT_EQ(weights(tiny_base(), "unet").at("conv_in.weight").equal(unet.at("conv_in.weight")), true) << "the checkpoint itself is only read";
+  EXPECT_NO_THROW(DiffusionModel(folder_ / "run/model", at::kCPU, at::kFloat));
+  fs::remove_all(folder_ / "run");
+  expect_resumable(config);
+}
+
 TEST_F(Objectives, ALoraKeepsItsAlpha) {
   Json config = folder_config("lora");
   config["rank"] = 4, config["alpha"] = 0.1, config["steps"] = 1;
@@ -302,6 +335,17 @@ TEST_F(Objectives, AnExportThatFailsHalfWayLeavesNoHalfModel) {
   for (const auto& entry : fs::directory_iterator(folder_ / "run")) EXPECT_FALSE(entry.path().filename().string().starts_with("model")) << entry.path();
   run(config, {.resume = true});
   EXPECT_NO_THROW(DiffusionModel(folder_ / "run/model", at::kCPU, at::kFloat));
+}
+
+TEST_F(Objectives, ARestartLearnsItsOwnWords) {
+  Json config = tiny_text_to_image_config();
+  config["steps"] = 1;
+  const auto entries = [&] { return Json::parse(read_file(folder_ / "run/model/tokenizer/vocab.json", 1 << 20)).size(); };
+  run(config);
+  const size_t before = entries();
+  config["merges"] = config["merges"].get<int>() + 20;
+  run(config, {.restart = true});
+  EXPECT_EQ(entries(), before + 20);
 }
 
 TEST_F(Objectives, TextToImageFromNothingWithVelocity) {

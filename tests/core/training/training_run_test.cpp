@@ -73,7 +73,13 @@ TEST_F(TrainingRun, ACheckpointIsNotOverwrittenByMistake) {
   expect_equal(before, state());
   Json other = tiny_vae_config();
   other["seed"] = 6;
+  other["steps"] = 2;
+  folder_.write("run/sheets/mine.png", "x");
+  EXPECT_TRUE(fs::exists(folder_ / "run/sheets/0000012.png"));
   run(other, {.restart = true});
+  std::set<std::string> sheets;
+  for (const auto& entry : fs::directory_iterator(folder_ / "run/sheets")) sheets.insert(entry.path().filename().string());
+  EXPECT_EQ(sheets, (std::set<std::string>{"0000002.png", "mine.png"})) << "those of the earlier run are gone";
   EXPECT_FALSE(at::equal(before.at("model.encoder.conv_in.weight"), state().at("model.encoder.conv_in.weight")));
 }
 

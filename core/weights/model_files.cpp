@@ -42,6 +42,7 @@ constexpr std::array kClasses = {
     ComponentClass{"architectures", "LlavaForConditionalGeneration", "language_model"},
     ComponentClass{"architectures", "LlavaLlamaForCausalLM", "language_model"},
     ComponentClass{"architectures", "ViTForImageClassification", "backbone"},
+    ComponentClass{"_class_name", "AttelierJudge", "judge"},
     ComponentClass{"architecture", "rgt", "upscaler"},
     ComponentClass{"architecture", nullptr, "backbone"},
 };

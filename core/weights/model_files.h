@@ -41,7 +41,7 @@ class ModelFiles {
   /// scheduler_config.json, or for files without one what the family's first release shipped with.
   nlohmann::json scheduler_config() const;
 
-  /// What the tensors say: "sd1", "sd2", "sdxl", each also with "-inpainting" (9 input channels) or "-instruct" (8); "controlnet-" before one of
+  /// What the tensors say: "sd1", "sd2", "sdxl", each also with "-inpainting" (2C + 1 input channels) or "-instruct" (2C); "controlnet-" before one of
   /// these; or, for a model without a UNet, the name of its component.
   std::string family() const;
 

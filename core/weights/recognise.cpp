@@ -220,9 +220,10 @@ std::string recognise_family(const TensorSource& unet) {
   const Shapes shapes(unet);
   const bool linear = shapes.of("mid_block.attentions.0.proj_in.weight").size() == 2;
   std::string family = shapes.has("add_embedding.") ? "sdxl" : linear || context_width(shapes) == kSd2Context ? "sd2" : "sd1";
-  const int64_t in_channels = shapes.size("conv_in.weight", 1);
-  if (in_channels == 9) family += "-inpainting";
-  if (in_channels == 8) family += "-instruct";
+  if (!shapes.has("conv_out.")) return family;  // a ControlNet
+  const int64_t in_channels = shapes.size("conv_in.weight", 1), latent_channels = shapes.size("conv_out.weight", 0);
+  if (in_channels == 2 * latent_channels + 1) family += "-inpainting";
+  if (in_channels == 2 * latent_channels) family += "-instruct";
   return family;
 }
 

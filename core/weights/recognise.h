@@ -21,7 +21,7 @@ struct RecognisedDefaults {
 /// channels), windows of 8 x 32 in RGT where the file lacks the buffers that tell them. Error(kModel) names the tensor that is missing.
 nlohmann::json recognise_config(const std::string& component, const TensorSource& tensors, const RecognisedDefaults& defaults);
 
-/// "sd1", "sd2" or "sdxl", with "-inpainting" or "-instruct", from a UNet or ControlNet.
+/// "sd1", "sd2" or "sdxl", from a UNet or ControlNet; a UNet's with "-inpainting" or "-instruct" where it has 2C + 1 or 2C input channels for C output channels.
 std::string recognise_family(const TensorSource& unet);
 
 RecognisedDefaults defaults_of(const std::string& family, const std::string& prediction_type);

@@ -292,7 +292,8 @@ Json ModelFiles::scheduler_config() const {
 std::string ModelFiles::family() const {
   if (components_.contains("unet")) return recognise_family(*weights("unet"));
   if (components_.contains("controlnet")) return "controlnet-" + recognise_family(*weights("controlnet"));
-  return components_.begin()->first;
+  const std::string& name = components_.begin()->first;
+  return name == "x2" || name == "x3" || name == "x4" ? "upscaler" : name;  // one folder a scale
 }
 
 std::vector<fs::path> ModelFiles::files() const {

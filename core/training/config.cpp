@@ -92,6 +92,7 @@ ConfigShape merged(const ConfigShape& a, const ConfigShape& b) {
   shape.parameters.insert(shape.parameters.end(), b.parameters.begin(), b.parameters.end());
   shape.groups.insert(shape.groups.end(), b.groups.begin(), b.groups.end());
   shape.networks.insert(shape.networks.end(), b.networks.begin(), b.networks.end());
+  shape.optional_networks.insert(shape.optional_networks.end(), b.optional_networks.begin(), b.optional_networks.end());
   return shape;
 }
 
@@ -119,12 +120,15 @@ Json resolve_config(const ConfigShape& shape, const Json& given, ConfigProblems&
     const Json value = take(group.name);
     nested[group.name] = resolve(group.parameters, value.is_null() ? Json::object() : value, "/" + group.name);
   }
-  for (const std::string& network : shape.networks) {
+  const auto take_network = [&](const std::string& network, bool required) {
     nested[network] = take(network);
+    if (nested[network].is_null() && !required) return;
     if (nested[network].is_null()) problems.add("/" + network, "is missing: the sizes of this network, as in its config.json");
     else if (!nested[network].is_object()) problems.add("/" + network, "is {}; expected an object as in config.json", nested[network].dump());
     if (!nested[network].is_object()) nested[network] = nullptr;
-  }
+  };
+  for (const std::string& network : shape.networks) take_network(network, true);
+  for (const std::string& network : shape.optional_networks) take_network(network, false);
   Json resolved = resolve(known, plain, "");
   resolved.update(nested);
   return resolved;

@@ -9,7 +9,8 @@
 
 namespace attelier {
 
-/// What a configuration may say. `groups` are objects under a key of their own ("optimizer"); `networks` are keys with a model's config.json inside.
+/// What a configuration may say. `groups` are objects under a key of their own ("optimizer"); `networks` are keys with a model's config.json inside,
+/// which must be there unless they are optional (then null).
 struct ConfigShape {
   struct Group {
     std::string name;
@@ -18,6 +19,7 @@ struct ConfigShape {
   ParameterDescriptions parameters;
   std::vector<Group> groups;
   std::vector<std::string> networks;
+  std::vector<std::string> optional_networks = {};
 };
 
 /// The complaints about one configuration. Only the first about a place is kept.

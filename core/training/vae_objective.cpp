@@ -1,14 +1,16 @@
-// Autoencoder training on drawn pictures: squared error, gradients, KL.
+// Autoencoder training on drawn pictures: squared error, gradients, KL. From nothing, or a checkpoint's, or its decoder alone.
 #include <c10/core/GradMode.h>
 
 #include <cmath>
 
 #include "core/models/vae.h"
 #include "core/training/autocast.h"
+#include "core/training/base_model.h"
 #include "core/training/objectives.h"
 #include "core/training/pictures.h"
 #include "core/training/rolling_pool.h"
 #include "core/training/sample.h"
+#include "core/weights/load.h"
 
 namespace attelier {
 namespace {
@@ -22,11 +24,26 @@ at::Tensor gradient_error(const at::Tensor& difference) {
   return horizontal.abs().mean() + vertical.abs().mean();
 }
 
+/// The parameters of a module whose names begin like this.
+struct Part : nn::Module {
+  Part(nn::Module& whole, std::initializer_list<std::string_view> prefixes) {
+    for (const nn::NamedParameter& entry : whole.named_parameters())
+      if (std::any_of(prefixes.begin(), prefixes.end(), [&](std::string_view prefix) { return entry.name.starts_with(prefix); })) add(entry.name, *entry.parameter);
+  }
+};
+
+/// The configuration's own, or the one of the checkpoint that it goes on from.
+VaeConfig vae_config(const Json& config, const std::filesystem::path& base) {
+  return VaeConfig::from_json(config.at("model").is_null() ? config.at("vae") : ModelFiles(base_model_path(config, base)).config("vae"));
+}
+
 class VaeObjective : public Objective {
  public:
   VaeObjective(const Json& config, const std::filesystem::path& base, std::unique_ptr<SampleSource> source)
       : config_(config),
-        vae_(VaeConfig::from_json(config.at("vae"))),
+        vae_(vae_config(config, base)),
+        decoder_(vae_, {"decoder.", "post_quant_conv."}),
+        decoder_only_(config.at("decoder_only").get<bool>()),
         source_(std::move(source)),
         seed_(config.at("seed").get<uint64_t>()),
         batch_(config.at("batch").get<int64_t>()),
@@ -34,15 +51,25 @@ class VaeObjective : public Objective {
         picture_size_(config.at("picture_size").get<int64_t>()),
         validation_(validation_pictures(config.at("validation"), base, kValidationSize)),
         pool_(config.at("pool").get<int64_t>(), config.at("fresh").get<int64_t>(), config.at("data").at("drawing_threads").get<int>(),
-              [this](int64_t number) { return source_->sample(number).pixels; }) {}
+              [this](int64_t number) { return source_->sample(number).pixels; }) {
+    if (!config.at("model").is_null()) start_ = ModelFiles(base_model_path(config, base)).weights("vae");
+  }
 
-  nn::Module& module() override { return vae_; }
+  nn::Module& module() override {
+    if (decoder_only_) return decoder_;
+    return vae_;
+  }
 
   /// Residual branches start at zero and the path beside them keeps the variance, so that the first code is a linear one that colours survive: with
   /// PyTorch's own draw, seven convolutions shrink the signal to a fiftieth, and the training stayed grey for thousands of steps.
   /// Latents start almost without noise (log variance -6), so that none is given up before the decoder has learnt to read it.
   void initialise(at::Generator generator, at::Device device) override {
     c10::NoGradGuard no_grad;
+    if (start_) {
+      load_weights(vae_, *start_, at::kCPU, at::kFloat);
+      for (const nn::NamedParameter& entry : vae_.named_parameters()) entry.parameter->value = entry.parameter->value.clone();  // a file's storage is not written to
+      return vae_.to(device, at::kFloat);
+    }
     vae_.initialise(generator);
     for (const nn::NamedParameter& entry : vae_.named_parameters()) {
       at::Tensor& value = entry.parameter->value;
@@ -68,7 +95,7 @@ class VaeObjective : public Objective {
     at::Tensor reconstruction, mean, logvar;
     {
       const Autocast autocast(context.device.type(), config_.at("bfloat16").get<bool>());
-      const VaePosterior posterior = vae_.encode(x);
+      const VaePosterior posterior = encode(x);
       mean = posterior.mean.to(at::kFloat);
       logvar = posterior.logvar.to(at::kFloat);
       const at::Tensor noise = at::randn(mean.sizes(), generator, at::kFloat).to(context.device);
@@ -120,11 +147,17 @@ class VaeObjective : public Objective {
     }
     const double average = sum / static_cast<double>(count);
     VaeConfig config = vae_.config();
-    config.scaling_factor = 1 / std::sqrt(squares / static_cast<double>(count) - average * average);
+    if (!decoder_only_) config.scaling_factor = 1 / std::sqrt(squares / static_cast<double>(count) - average * average);
     write_component(folder / "vae", config.to_json(), "diffusion_pytorch_model.safetensors", vae_);
   }
 
  private:
+  VaePosterior encode(const at::Tensor& x) {
+    if (!decoder_only_) return vae_.encode(x);
+    c10::NoGradGuard no_grad;
+    return vae_.encode(x);
+  }
+
   /// [B, 3, crop, crop] in [-1, 1]: crops of pool pictures, mirrored, turned and with their colour channels exchanged, so that no hue is rare.
   at::Tensor batch(std::mt19937_64& random) const {
     std::vector<at::Tensor> crops;
@@ -148,6 +181,9 @@ class VaeObjective : public Objective {
 
   Json config_;
   Vae vae_;
+  Part decoder_;
+  bool decoder_only_;
+  std::shared_ptr<const TensorSource> start_;  // null: from nothing
   std::unique_ptr<SampleSource> source_;
   uint64_t seed_;
   int64_t batch_, crop_, picture_size_;
@@ -160,12 +196,15 @@ void check(const Json& config, const std::filesystem::path& base, ConfigProblems
   const int64_t crop = config.at("crop"), size = config.at("picture_size");
   if (crop > size) problems.add("/crop", "is {}; at most the picture_size, {}", crop, size);
   check_validation(config, base, problems);
-  if (!config.at("vae").is_object()) return;
+  const bool goes_on = !config.at("model").is_null();
+  if (goes_on == config.at("vae").is_object()) problems.add(goes_on ? "/vae" : "/model", "{}", goes_on ? "and /model are both there: the sizes are the checkpoint's; leave /vae out" : "is missing: a checkpoint to go on from, or the sizes of a new autoencoder as /vae");
+  if (config.at("decoder_only") == true && !goes_on) problems.add("/decoder_only", "needs the encoder of a /model");
+  if (goes_on == config.at("vae").is_object()) return;
   try {
-    const int64_t factor = VaeConfig::from_json(config.at("vae")).factor();
+    const int64_t factor = vae_config(config, base).factor();
     if (crop % factor != 0) problems.add("/crop", "is {}; a multiple of {} is needed by this autoencoder", crop, factor);
   } catch (const Error& error) {
-    problems.add("/vae", "cannot be used: {}", error.what());
+    problems.add(goes_on ? "/model" : "/vae", "cannot be used: {}", error.what());
   }
 }
 
@@ -178,12 +217,14 @@ ObjectiveKind vae_objective() {
                       {.name = "picture_size", .label = "picture_size", .help = "Side of the pictures", .type = kInteger, .default_value = 256, .minimum = 8, .maximum = 4096},
                       {.name = "pool", .label = "pool", .help = "Pictures at hand", .type = kInteger, .default_value = 512, .minimum = 1, .maximum = 1e7},
                       {.name = "fresh", .label = "fresh", .help = "New ones a step", .type = kInteger, .default_value = 1, .minimum = 0, .maximum = 65536},
+                      {.name = "model", .label = "model", .help = "A checkpoint whose autoencoder is trained further: a path relative to the configuration, or a name; absent: from nothing", .type = kText, .default_value = nullptr},
+                      {.name = "decoder_only", .label = "decoder_only", .help = "Leave the encoder as it is, so that every latent keeps its meaning", .type = kBoolean, .default_value = false},
                       validation_parameter()};
   shape.groups = {data_group(),
                   {"loss", {{.name = "gradient", .label = "gradient", .help = "Weight of the error of neighbouring pixels' differences", .default_value = 0.02, .minimum = 0, .maximum = 1e6},
                             {.name = "kl", .label = "kl", .help = "Weight of the divergence from the normal distribution", .default_value = 2e-5, .minimum = 0, .maximum = 1e6}}}};
-  shape.networks = {"vae"};
-  return {"vae", "An autoencoder from nothing", shape, check, [](const Json& config, const std::filesystem::path& base, const Context& context) -> std::unique_ptr<Objective> {
+  shape.optional_networks = {"vae"};
+  return {"vae", "An autoencoder, from nothing or a checkpoint's", shape, check, [](const Json& config, const std::filesystem::path& base, const Context& context) -> std::unique_ptr<Objective> {
             return std::make_unique<VaeObjective>(config, base, make_sample_source(config.at("data"), config.at("seed"), config.at("picture_size"), base, context));
           }};
 }

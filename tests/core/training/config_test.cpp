@@ -67,6 +67,13 @@ TEST_F(TrainingConfig, MistakesOfObjectivesOnACheckpoint) {
   controlnet["down_block_types"] = {"DownBlock2D"};
   EXPECT_TRUE(contains(refusal(controlnet), "/down_block_types has 1 entries; this UNet has 4 levels"));
 
+  Json vae = tiny_vae_config();
+  vae["model"] = "mini";
+  EXPECT_TRUE(contains(refusal(vae), "/vae and /model are both there"));
+  vae.erase("vae"), vae.erase("model"), vae["decoder_only"] = true;
+  message = refusal(vae);
+  for (const char* part : {"/model is missing: a checkpoint to go on from", "/decoder_only needs the encoder"}) EXPECT_TRUE(contains(message, part));
+
   Json nothing = tiny_denoising_config("lora");
   nothing.erase("model");
   nothing["data"] = {{"source", "folder"}};

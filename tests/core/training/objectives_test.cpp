@@ -337,6 +337,27 @@ TEST_F(Objectives, AnExportThatFailsHalfWayLeavesNoHalfModel) {
   EXPECT_NO_THROW(DiffusionModel(folder_ / "run/model", at::kCPU, at::kFloat));
 }
 
+TEST_F(Objectives, ADecoderIsTrainedFurtherAndLatentsKeepTheirMeaning) {
+  Json config = tiny_vae_config();
+  config.erase("vae");
+  config["model"] = tiny_base().string(), config["decoder_only"] = true;
+  run(config);
+  const auto before = open_tensors(tiny_base() / "vae/diffusion_pytorch_model.safetensors"), after = open_tensors(folder_ / "run/model/vae/diffusion_pytorch_model.safetensors");
+  size_t changed = 0, kept = 0;
+  for (const auto& [name, info] : before->tensors()) {
+    const bool equal = at::equal(before->read(name).to(at::kHalf), after->read(name).to(at::kHalf)), encodes = name.starts_with("encoder.") || name.starts_with("quant_conv.");
+    EXPECT_TRUE(equal || !encodes) << name;
+    (equal ? kept : changed) += 1;
+  }
+  EXPECT_GT(changed, 10u);
+  EXPECT_GT(kept, 10u);
+  EXPECT_EQ(ModelFiles(folder_ / "run/model").config("vae").at("scaling_factor"), ModelFiles(tiny_base()).config("vae").at("scaling_factor"));
+  fs::remove_all(folder_ / "run");
+  config["decoder_only"] = false;
+  expect_resumable(config);
+  EXPECT_FALSE(at::equal(before->read("encoder.conv_in.weight").to(at::kHalf), open_tensors(folder_ / "run/model/vae/diffusion_pytorch_model.safetensors")->read("encoder.conv_in.weight").to(at::kHalf)));
+}
+
 TEST_F(Objectives, ARestartLearnsItsOwnWords) {
   Json config = tiny_text_to_image_config();
   config["steps"] = 1;

@@ -1,4 +1,4 @@
-// attelier evaluate style|generate|attention|controlnet|lora|judge: plain against method on scenes whose truth is known.
+// attelier evaluate style|generate|attention|controlnet|inpaint|lora|judge: plain against method on scenes whose truth is known.
 #include <ATen/Parallel.h>
 
 #include <algorithm>
@@ -23,7 +23,7 @@ namespace {
 namespace fs = std::filesystem;
 
 struct EvaluateOptions {
-  std::string method, model = "mini", world, judge, controlnet, control = "depth", lora, recognizer, character, folder, device = "auto", dtype = "float32";
+  std::string method, model = "mini", against, world, judge, controlnet, control = "depth", lora, recognizer, character, folder, device = "auto", dtype = "float32";
   int64_t pictures = 0, steps = 30, shown = 12;
   int threads = 0;
   uint64_t seed = 0;
@@ -108,17 +108,22 @@ void evaluate(const EvaluateOptions& options, Invocation& invocation) {
   if (options.threads > 0) at::set_num_threads(options.threads);
   if (options.method == "controlnet" && options.controlnet.empty())
     fail(ExitCode::kModel, "evaluate controlnet needs a ControlNet: name its folder or file with --controlnet (attelier train makes one)");
+  if (options.method == "inpaint" && options.against.empty())
+    fail(ExitCode::kModel, "evaluate inpaint needs a second model, which blends where --model is made for masks: name it with --against (--model mini-inpaint --against mini)");
   if (options.method == "lora") check_lora_options(options, params);
   const fs::path model_path = resolve_model(options.model);
   const WorldName world = world_for(options, model_path, context);
   const std::unique_ptr<Judge> judge = judge_for(options, world, evaluation.needs_judge, context);
   DiffusionModel model(model_path, context.device, context.dtype);
+  std::optional<DiffusionModel> against;
+  if (!options.against.empty()) against.emplace(resolve_model(options.against), context.device, context.dtype);
 
   EvaluationRequest request;
   request.pictures = options.pictures > 0 ? options.pictures : evaluation.pictures;
   request.seed = options.seed;
   request.world = world;
   request.model = &model;
+  request.against = against ? &*against : nullptr;
   request.judge = judge.get();
   request.controlnet = options.controlnet.empty() ? fs::path() : resolve_model(options.controlnet);
   request.control = options.control;
@@ -137,6 +142,7 @@ void evaluate(const EvaluateOptions& options, Invocation& invocation) {
   if (options.method != "judge") record.settings["steps"] = request.steps, record.settings["guidance"] = request.guidance;
   if (!params.empty()) record.settings["set"] = params;
   if (options.method == "controlnet") record.settings["controlnet"] = options.controlnet, record.settings["control"] = options.control;
+  if (against) record.settings["against"] = options.against, record.settings["against_sha256"] = against->files().hash(&context);
   if (options.method == "lora") record.settings["lora"] = options.lora, record.settings["recognizer"] = options.recognizer, record.settings["character"] = options.character;
   record.result = evaluation.run(request, context);
   context.check_stop();
@@ -172,6 +178,7 @@ void add_evaluate_verb(CLI::App& app, Invocation& invocation) {
   CLI::App* verb = app.add_subcommand("evaluate", "Measure a method against doing without it, on scenes whose truth is known");
   verb->add_option("method", options->method, fmt::format("{}", fmt::join(names, ", ")))->required()->check(CLI::IsMember(names));
   verb->add_option("--model", options->model, "A model's path or name")->type_name("PATH")->capture_default_str();
+  verb->add_option("--against", options->against, "inpaint: a text-to-image model of the same size, which blends")->type_name("PATH");
   verb->add_option("--pictures", options->pictures, "Held-out scenes; more of them make the intervals shorter")->check(CLI::Range(int64_t{2}, int64_t{100000}));
   verb->add_option("--seed", options->seed, "Seed of scenes, noise and intervals")->capture_default_str();
   verb->add_option("--out", options->folder, "An existing folder for evaluation_METHOD.html and evaluation_METHOD.json")->type_name("DIR");

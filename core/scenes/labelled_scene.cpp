@@ -79,6 +79,7 @@ LabelledScene draw_small(uint64_t seed, const LabelledSceneOptions& options) {
   StageMaps maps;
   draw_scene(scene, hand, options.size, result.rgb.data(), &maps);
   result.depth = std::move(maps.depth);
+  result.things = std::move(maps.things);
   if (options.edges && scene.style == Style::kPlain) {
     result.edges = contrast(result.rgb, options.size);
   } else if (options.edges) {
@@ -116,6 +117,7 @@ LabelledScene draw_full(uint64_t seed, const LabelledSceneOptions& options) {
     result.edges.assign(lines.begin(), lines.end());
   }
   result.depth = frame.depth;
+  result.things = frame.instance;
   result.labels = blank(words, true);
   for (const VisibleObject& seen : contents_of(scene, frame).objects) {
     const Object& object = scene.objects[static_cast<size_t>(seen.object)];

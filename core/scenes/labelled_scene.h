@@ -45,6 +45,7 @@ struct LabelledScene {
   std::vector<float> rgb;    // size x size x 3, [0, 1]
   std::vector<float> edges;  // size x size: 1 on the outlines of things and their folds, else 0; of the small world the contrast of its plain drawing
   std::vector<float> depth;  // size x size in metres, 0 = sky
+  std::vector<uint16_t> things;  // size x size: 0 surroundings, else 1 + the thing's number
   SceneLabels labels;        // what can be seen
   SceneLabels claims;        // what the caption says
   std::string caption;

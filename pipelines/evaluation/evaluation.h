@@ -19,6 +19,7 @@ struct EvaluationRequest {
   uint64_t seed = 0;
   WorldName world = WorldName::kSmall;
   DiffusionModel* model = nullptr;
+  DiffusionModel* against = nullptr;  // a second one to compare with
   const Judge* judge = nullptr;  // of this world; null = there is none
   std::filesystem::path controlnet;
   std::string control = "depth";

@@ -2,10 +2,10 @@
 
 namespace attelier {
 
-extern const Evaluation kStyleEvaluation, kGenerateEvaluation, kAttentionEvaluation, kControlNetEvaluation, kLoraEvaluation, kJudgeEvaluation;
+extern const Evaluation kStyleEvaluation, kGenerateEvaluation, kAttentionEvaluation, kControlNetEvaluation, kInpaintEvaluation, kLoraEvaluation, kJudgeEvaluation;
 
 const std::vector<const Evaluation*>& evaluations() {
-  static const std::vector<const Evaluation*> all = {&kStyleEvaluation, &kGenerateEvaluation, &kAttentionEvaluation, &kControlNetEvaluation, &kLoraEvaluation, &kJudgeEvaluation};
+  static const std::vector<const Evaluation*> all = {&kStyleEvaluation, &kGenerateEvaluation, &kAttentionEvaluation, &kControlNetEvaluation, &kInpaintEvaluation, &kLoraEvaluation, &kJudgeEvaluation};
   return all;
 }
 

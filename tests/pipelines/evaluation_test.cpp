@@ -167,11 +167,38 @@ TEST(Evaluations, ControlNetOnATinyModel) {
   EXPECT_EQ(find_evaluation("controlnet")->run(controlled, {}).measures[0].name, "edges followed");
 }
 
-TEST(Evaluations, ControlNetRefusesWhatCannotBe) {
-  EXPECT_EQ(error_of([] { find_evaluation("controlnet")->run(request(WorldName::kFull), {}); }, "--controlnet"), ExitCode::kModel);
+TEST(Evaluations, ControlNetOnDepthOfTheSmallWorld) {
   EvaluationRequest flat = request(WorldName::kSmall);
   flat.controlnet = seeded_model("controlnet");
-  EXPECT_EQ(error_of([&] { find_evaluation("controlnet")->run(flat, {}); }, "--world full"), ExitCode::kUsage);
+  const EvaluationResult result = find_evaluation("controlnet")->run(flat, {});
+  expect_whole(result, 2);
+  EXPECT_NE(measure_of(result, "edges followed").values[0][0], measure_of(result, "edges followed").values[1][0]);
+}
+
+TEST(Evaluations, InpaintOnTinyModels) {
+  namespace fs = std::filesystem;
+  const fs::path whole = test_folder() / "inpainting-whole";
+  fs::copy(seeded_model("sd"), whole, fs::copy_options::recursive);
+  fs::remove_all(whole / "unet");
+  fs::copy(seeded_model("inpainting") / "unet", whole / "unet", fs::copy_options::recursive);
+  DiffusionModel model(whole, at::kCPU, at::kFloat);
+  for (const WorldName world : {WorldName::kSmall, WorldName::kFull}) {
+    EvaluationRequest masked = request(world);
+    masked.model = &model;
+    masked.against = &shared_model("sd");
+    const EvaluationResult result = find_evaluation("inpaint")->run(masked, {});
+    expect_whole(result, 2);
+    // The truth has no seam.
+    const Measure &seam = measure_of(result, "seam"), &inside = measure_of(result, "inside"), &outside = measure_of(result, "outside");
+    EXPECT_EQ(seam.values[2][0], 0);
+    EXPECT_NE(inside.values[0][0], inside.values[1][0]);
+    EXPECT_NE(outside.values[1][0], inside.values[1][0]);
+  }
+  EXPECT_EQ(error_of([] { find_evaluation("inpaint")->run(request(WorldName::kSmall), {}); }, "--against"), ExitCode::kModel);
+}
+
+TEST(Evaluations, ControlNetRefusesWhatCannotBe) {
+  EXPECT_EQ(error_of([] { find_evaluation("controlnet")->run(request(WorldName::kFull), {}); }, "--controlnet"), ExitCode::kModel);
 }
 
 TEST(Evaluations, RefuseToBeToldWhatTheyChooseThemselves) {
@@ -190,6 +217,7 @@ TEST(Evaluations, StopWhenAsked) {
     context.progress = [&](const Progress&) { stop.request_stop(); };
     EvaluationRequest stopped = request(evaluation->name == "controlnet" ? WorldName::kFull : WorldName::kSmall);
     stopped.controlnet = seeded_model("controlnet");
+    stopped.against = stopped.model;
     stopped.recognizer = tiny_recognizer();
     stopped.character = "Mia";
     stopped.params = evaluation->name == "lora" ? nlohmann::json{{"prompt", "a red house"}} : nlohmann::json::object();

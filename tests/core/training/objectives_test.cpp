@@ -308,6 +308,27 @@ TEST_F(Objectives, AnUntrainedControlNetChangesNothing) {
   EXPECT_TRUE(fs::exists(folder_ / "run/state.safetensors")) << "a restart that is refused costs nothing";
 }
 
+TEST_F(Objectives, AControlNetReadsSeveralKindsAndIsTrainedFurther) {
+  Json config = tiny_denoising_config("controlnet");
+  config["data"] = {{"source", "small_world"}}, config["conditions"] = {"canny", "depth"}, config["conditioning_channels"] = {8, 16};
+  config["down_block_types"] = {"DownBlock2D", "DownBlock2D", "DownBlock2D", "DownBlock2D"};
+  run(config);
+  fs::rename(folder_ / "run/model", folder_ / "first");
+  const auto first = open_tensors(folder_ / "first/diffusion_pytorch_model.safetensors");
+  for (const auto& [name, info] : first->tensors()) EXPECT_FALSE(name.starts_with("down_blocks") && contains(name, "attentions")) << name;
+  EXPECT_TRUE(contains(message_of(ExitCode::kBadInput, [&] {
+    Json both = config;
+    both["start"] = "first", both["conditions"] = {"canny", "poem"};
+    run(both, {.restart = true});
+  }), "/conditions names \"poem\""));
+  config.erase("down_block_types"), config.erase("conditioning_channels");
+  config["start"] = "first", config["steps"] = 1, config["optimizer"] = {{"learning_rate", 1e-12}, {"weight_decay", 0}};
+  run(config, {.restart = true});
+  const auto second = open_tensors(folder_ / "run/model/diffusion_pytorch_model.safetensors");
+  EXPECT_EQ(first->tensors().size(), second->tensors().size());
+  for (const auto& [name, info] : first->tensors()) EXPECT_TRUE(at::equal(first->read(name), second->read(name))) << name;
+}
+
 TEST_F(Objectives, ControlNetIsResumable) {
   Json config = tiny_denoising_config("controlnet");
   config["data"] = {{"source", "world"}}, config["condition"] = "edges", config["conditioning_channels"] = {8, 16};

@@ -47,6 +47,7 @@ DesktopApp::DesktopApp(const DesktopOptions& options)
     : options_(options), window_({options.width, options.height, "Attelier"}), journal_(Journal::default_file()), queue_(journal_, [this] { window_.wake(); }, {.niceness = 5}),
       loader_([this] { window_.wake(); }), browser_(loader_), shelf_(loader_, [this] { window_.wake(); }), queue_view_(journal_, queue_, loader_), recovery_(journal_, queue_, loader_),
       model_(editor_, browser_, toasts_, [this] { window_.wake(); }),
+      known_models_([this] { window_.wake(); }),
       painter_(editor_, loader_, browser_, toasts_), timeline_([this] { window_.wake(); }, browser_, toasts_), inspector_([this] { window_.wake(); }), start_(Clock::now()) {
   write_landmarks_to(options.landmarks);
   load_settings();
@@ -330,6 +331,8 @@ FormValues DesktopApp::form_values() {
   values.change_input = [this](const InputDescription& input, const std::vector<fs::path>& files) { editor_.change_input(input.name, files); };
   values.problem = [this](const std::string& name) { return editor_.problem(name); };
   values.browse = [this](const std::string& name, bool is_input) { choose_input(name, is_input); };
+  values.look_for_models = [this] { known_models_.look(); };
+  values.known_models = [this](const std::vector<std::string>& families) { return known_models_.of(families); };
   values.token_text = [this](const std::string& text) { return token_text(text); };
   values.thumbnail = [this](const fs::path& file) -> Texture* {
     const SharedPicture picture = loader_.thumbnail(file);

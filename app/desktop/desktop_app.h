@@ -21,6 +21,7 @@
 #include "app/desktop/frame_times.h"
 #include "app/desktop/mask_painter.h"
 #include "app/desktop/method_form.h"
+#include "app/desktop/known_models.h"
 #include "app/desktop/model_choice.h"
 #include "app/desktop/overlays.h"
 #include "app/desktop/picture_loader.h"
@@ -127,6 +128,7 @@ class DesktopApp {
   RecoveryDialog recovery_;
   Editor editor_;
   ModelChoice model_;
+  KnownModels known_models_;
   MaskPainter painter_;
   Timeline timeline_;
   MethodForm form_;

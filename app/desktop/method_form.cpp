@@ -285,12 +285,43 @@ bool MethodForm::draw_control(const ParameterDescription& d, Json& value, const 
       }
       if (is_file) {
         ImGui::SameLine(0, ImGui::GetStyle().ItemInnerSpacing.x);
-        if (ImGui::Button("…", {button, button})) values.browse(d.name, false);
-        tooltip("Choose a file");
+        const bool pressed = ImGui::Button("…", {button, button});
+        tooltip(d.type == kModels ? "Choose models" : "Choose a file");
+        mark(section_ + d.name + " choose");
+        if (d.type == kModels) {
+          if (pressed) ImGui::OpenPopup("models");
+          edited |= draw_models(d, value, values);
+        } else if (pressed) {
+          values.browse(d.name, false);
+        }
       }
       break;
     }
   }
+  return edited;
+}
+
+bool MethodForm::draw_models(const ParameterDescription& d, Json& value, const FormValues& values) {
+  if (!ImGui::BeginPopup("models")) return false;
+  const Scope popup(ImGui::EndPopup);
+  if (ImGui::IsWindowAppearing()) values.look_for_models();
+  bool edited = false;
+  const std::vector<std::string> names = values.known_models(d.choices);
+  for (const std::string& name : names) {
+    const auto chosen = value.is_array() ? std::find(value.begin(), value.end(), name) : value.end();
+    const bool is_chosen = value.is_array() && chosen != value.end(), pressed = ImGui::MenuItem(name.c_str(), nullptr, is_chosen);
+    mark("known model " + name);
+    if (!pressed) continue;
+    edited = true;
+    if (is_chosen) value.erase(chosen);
+    else if (value.is_array() && d.default_value.is_null()) value.push_back(name);
+    else value = Json::array({name});
+    if (value.empty()) value = d.default_value;
+  }
+  if (!names.empty()) ImGui::Separator();
+  const bool chooses = ImGui::MenuItem("Choose a file…");
+  mark("choose a file");
+  if (chooses) values.browse(d.name, false);
   return edited;
 }
 

@@ -24,6 +24,8 @@ struct FormValues {
   std::function<void(const InputDescription& description, const std::vector<std::filesystem::path>& files)> change_input;
   std::function<std::string(const std::string& name)> problem;      // "" = none; parameters and inputs
   std::function<void(const std::string& name, bool is_input)> browse;
+  std::function<void()> look_for_models;  // begins to look which models are known
+  std::function<std::vector<std::string>(const std::vector<std::string>& families)> known_models;  // as they were seen last
   std::function<std::string(const std::string& text)> token_text;   // "12 of 77 tokens", "" = not known
   std::function<Texture*(const std::filesystem::path& file)> thumbnail;  // null = not there yet, or no picture
   std::function<void(const std::vector<std::pair<const ParameterDescription*, Json>>& values)> change_together;  // in one step
@@ -59,6 +61,8 @@ class MethodForm {
   bool draw_heading(const std::string& title, const ParameterDescriptions& parameters, const FormValues& values);
   void draw_parameter(const ParameterDescription& description, const FormValues& values, const Theme& theme);
   bool draw_control(const ParameterDescription& description, Json& value, const FormValues& values, const Theme& theme);
+  /// What is known by name, a tick before each that is chosen, and the way to a file.
+  bool draw_models(const ParameterDescription& description, Json& value, const FormValues& values);
   bool draw_prompt(const ParameterDescription& description, Json& value, const FormValues& values, const Theme& theme);
 
   struct Area {

@@ -29,7 +29,7 @@ struct ParameterDescription {
   std::optional<double> maximum = std::nullopt;
   bool minimum_is_exclusive = false;
   std::string unit = {};  // "px", "steps", ...
-  std::vector<std::string> choices = {};
+  std::vector<std::string> choices = {};  // of kChoice the values; of kModels the beginnings of families that suit (ModelFiles::family)
   bool advanced = false;
 };
 

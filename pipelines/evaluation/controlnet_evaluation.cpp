@@ -1,5 +1,6 @@
 // A ControlNet against the same model without it: does the picture follow the truth that it was given?
 #include "core/evaluation/metrics.h"
+#include "core/media/edges.h"
 #include "pipelines/evaluation/workbench.h"
 #include "pipelines/generate/generate.h"
 
@@ -8,8 +9,10 @@ namespace {
 
 enum : size_t { kWithout, kWith, kDrawn, kArms };
 
-/// The picture that a ControlNet of this kind reads, f32 [1, 3, S, S] in [0, 1]. Depth: inverse, the nearest 1, the farthest and the sky 0.
-at::Tensor control_picture(const LabelledScene& scene, const std::string& control) {
+/// The picture that a ControlNet of this kind reads, f32 [1, 3, S, S] in [0, 1]. Depth: inverse, the nearest 1, the farthest and the sky 0. Edges: lines; of
+/// the small world, whose truth has none, those that `--control-prepare canny` finds in the drawn picture.
+at::Tensor control_picture(const LabelledScene& scene, const std::string& control, WorldName world) {
+  if (control == "edges" && world == WorldName::kSmall) return to_tensor(canny_edges(to_image(picture_of(scene)), 100, 200));
   if (control == "edges") return map_of(scene, scene.edges).expand({1, 3, scene.size, scene.size}).contiguous();
   const at::Tensor metres = map_of(scene, scene.depth), seen = metres > 0, nearness = metres.clamp_min(1e-6).reciprocal();
   if (!seen.any().item<bool>()) return at::zeros({1, 3, scene.size, scene.size});
@@ -31,7 +34,7 @@ EvaluationResult run(const EvaluationRequest& request, const Context& context) {
   for (size_t i = 0; i < items; ++i) {
     const uint64_t seed = held_out_seed(request.seed, static_cast<int64_t>(i));
     const LabelledScene scene = draw_labelled(request.world, seed, {.size = bench.model().native_size()});
-    const at::Tensor control = control_picture(scene, request.control), truth = map_of(scene, scene.edges);
+    const at::Tensor control = control_picture(scene, request.control, request.world), truth = map_of(scene, scene.edges);
     nlohmann::json params = with_settings(request, {{"prompt", scene.caption}, {"seed", request.seed + i}, {"count", 1}, {"steps", request.steps}, {"guidance_scale", request.guidance}});
     std::vector<at::Tensor> pictures = {bench.make(kGenerateMethod, params)};
     context.report("painting", 2 * static_cast<int64_t>(i) + 1, 2 * request.pictures);

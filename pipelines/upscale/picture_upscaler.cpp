@@ -146,7 +146,7 @@ ParameterDescriptions with_final_upscale(ParameterDescriptions parameters) {
   using enum ParameterType;
   parameters.push_back({.name = "upscale", .label = "Upscale", .help = "Enlarges the finished picture by this factor; absent = not.", .type = kInteger, .default_value = nullptr,
                         .minimum = 2, .maximum = 4});
-  parameters.push_back({.name = "upscale_model", .label = "Upscaler", .help = "Name or path of the upscaler.", .type = kModels, .default_value = Json::array({kShipped}), .advanced = true});
+  parameters.push_back({.name = "upscale_model", .label = "Upscaler", .help = "Name or path of the upscaler.", .type = kModels, .default_value = Json::array({kShipped}), .choices = {"upscaler"}, .advanced = true});
   return parameters;
 }
 

@@ -158,6 +158,23 @@ TEST_F(Desktop, AFileThatIsNoModelIsToldAndAModelIsTaken) {
   EXPECT_EQ(quit(*program).code, 0);
 }
 
+TEST_F(Desktop, AControlNetIsChosenAmongThoseThatAreKnown) {
+  const auto program = open({job("few.json", Json::object())});
+  for (int i = 0; i < 40 && !find_place("parameter control_model choose"); ++i) screen_.click(200, 600, 5);
+  press("parameter control_model choose");
+  press("known model mini-controlnet-depth");
+  const auto chosen = [&] { return saved().value(Json::json_pointer("/document/methods/generate/params/control_model"), Json()); };
+  EXPECT_TRUE(wait_until(10, [&] { return chosen() == Json{"mini-controlnet-depth"}; })) << saved().dump();
+  press("parameter control_model choose");
+  press("known model mini-controlnet-edges");
+  EXPECT_TRUE(wait_until(10, [&] { return chosen() == (Json{"mini-controlnet-depth", "mini-controlnet-edges"}); })) << saved().dump();
+  press("parameter control_model choose");
+  EXPECT_FALSE(find_place("known model mini")) << "models of another kind are not offered";
+  press("known model mini-controlnet-depth");
+  EXPECT_TRUE(wait_until(10, [&] { return chosen() == Json{"mini-controlnet-edges"}; })) << saved().dump();
+  EXPECT_EQ(quit(*program).code, 0);
+}
+
 TEST_F(Desktop, AnIdleWindowCostsNothing) {
   const auto program = open();
   usleep(2'500'000);

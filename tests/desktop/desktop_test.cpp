@@ -160,7 +160,8 @@ TEST_F(Desktop, AFileThatIsNoModelIsToldAndAModelIsTaken) {
 
 TEST_F(Desktop, AControlNetIsChosenAmongThoseThatAreKnown) {
   const auto program = open({job("few.json", Json::object())});
-  for (int i = 0; i < 40 && !find_place("parameter control_model choose"); ++i) screen_.click(200, 600, 5);
+  const auto stands_low = [&] { return place("parameter control_model choose")[3] > 600; };
+  for (int i = 0; i < 20 && stands_low(); ++i) screen_.click(200, 500, 5);
   press("parameter control_model choose");
   press("known model mini-controlnet-depth");
   const auto chosen = [&] { return saved().value(Json::json_pointer("/document/methods/generate/params/control_model"), Json()); };

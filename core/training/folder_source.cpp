@@ -35,7 +35,7 @@ class FolderSource : public SampleSource {
     has_condition_ = given == static_cast<int64_t>(pictures_.size());
   }
 
-  std::vector<std::string> captions(int64_t) const override {
+  std::vector<std::string> captions(int64_t, const Context&) const override {
     std::vector<std::string> all;
     for (const ListedPicture& picture : pictures_) all.push_back(picture.caption);
     return all;

@@ -15,7 +15,7 @@ class DrawnSource : public SampleSource {
     DrawnPicture picture = draw_picture(seed_, number, size_, scene_share_);
     return {.pixels = std::move(picture.pixels), .caption = std::move(picture.caption), .depth = std::move(picture.depth), .instances = std::move(picture.things)};
   }
-  std::vector<std::string> captions(int64_t count) const override { return caption_sample(count); }
+  std::vector<std::string> captions(int64_t count, const Context&) const override { return caption_sample(count); }
 
  private:
   double scene_share_;

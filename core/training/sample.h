@@ -32,8 +32,8 @@ class SampleSource {
  public:
   virtual ~SampleSource() = default;
   virtual Sample sample(int64_t number) const = 0;
-  /// About `count` captions as the source makes them: what a vocabulary is learnt from.
-  virtual std::vector<std::string> captions(int64_t count) const = 0;
+  /// About `count` captions as the source makes them: what a vocabulary is learnt from. Throws Interrupted within a second of a stop.
+  virtual std::vector<std::string> captions(int64_t count, const Context& context) const = 0;
   /// How many different pictures there are; nothing where new ones are drawn for ever.
   virtual std::optional<int64_t> count() const { return std::nullopt; }
   /// Pictures that their owner has given no caption, by file.

@@ -66,18 +66,18 @@ struct Networks : nn::Module {
   UNet unet;
 };
 
-std::shared_ptr<const Tokenizer> make_tokenizer(const Json& config, const fs::path& folder, const SampleSource& source) {
-  if (!fs::exists(folder / "vocab.json")) learn_vocabulary(source.captions(kVocabularyCaptions), config.at("merges"), folder);
+std::shared_ptr<const Tokenizer> make_tokenizer(const Json& config, const fs::path& folder, const SampleSource& source, const Context& context) {
+  if (!fs::exists(folder / "vocab.json")) learn_vocabulary(source.captions(kVocabularyCaptions, context), config.at("merges"), folder);
   return Tokenizer::from_folder(folder);
 }
 
 class TextToImageObjective : public DenoisingObjective {
  public:
-  TextToImageObjective(const Json& config, const fs::path& base, std::shared_ptr<const SampleSource> source)
+  TextToImageObjective(const Json& config, const fs::path& base, std::shared_ptr<const SampleSource> source, const Context& context)
       : DenoisingObjective(config, default_scheduler_config(config.at("prediction")), source),
         vae_folder_(vae_folder(config, base)),
         tokenizer_folder_(base / config.at("output").get<std::string>() / "tokenizer"),
-        tokenizer_(make_tokenizer(config, tokenizer_folder_, *source)),
+        tokenizer_(make_tokenizer(config, tokenizer_folder_, *source, context)),
         vae_(VaeConfig::from_json(read_json(vae_folder_ / "config.json"))),
         networks_(config, *tokenizer_, vae_.config()) {
     load_weights(vae_, *open_tensors(vae_folder_ / "diffusion_pytorch_model.safetensors"), at::kCPU, at::kFloat);
@@ -219,7 +219,7 @@ ObjectiveKind text_to_image_objective() {
   shape.optional_networks = {"text_encoder_2"};
   return {"text_to_image", "Text encoders and a UNet from nothing, on a trained autoencoder", shape, check,
           [](const Json& config, const fs::path& base, const Context& context) -> std::unique_ptr<Objective> {
-            return std::make_unique<TextToImageObjective>(config, base, make_sample_source(config.at("data"), config.at("seed"), config.at("picture_size"), base, context));
+            return std::make_unique<TextToImageObjective>(config, base, make_sample_source(config.at("data"), config.at("seed"), config.at("picture_size"), base, context), context);
           }};
 }
 

@@ -26,16 +26,22 @@ class WorldSource : public SampleSource {
         characters_(data.at("characters").is_null() ? std::vector<int>() : data.at("characters").get<std::vector<int>>()) {}
 
   /// Of small pictures: what is noticeable depends little on the size. Each is rendered, so that they are no more than its words need.
-  std::vector<std::string> captions(int64_t count) const override {
+  std::vector<std::string> captions(int64_t count, const Context& context) const override {
     constexpr int kSide = 48;
+    constexpr int64_t kTogether = 64;  // between two looks at the stop token
     count = std::min<int64_t>(count, 5000);
     std::vector<std::string> all(static_cast<size_t>(count));
-    world::for_each_row(static_cast<int>(count), static_cast<int>(std::max(1u, std::thread::hardware_concurrency())), [&](int i) {
+    const auto caption_of = [&](int64_t i) {
       const Draw draw = plan(i);
       const world::Scene scene = world::compose(draw.seed, draw.wish);
       const world::Frame frame = world::render(world::PosedScene(scene), world::still_camera(scene, kSide, kSide), {.colour = false});
       all[static_cast<size_t>(i)] = world::caption(scene, frame, draw.look, draw.wording).text;
-    });
+    };
+    for (int64_t first = 0; first < count; first += kTogether) {
+      context.check_stop();
+      context.report("reading captions", first, count);
+      world::for_each_row(static_cast<int>(std::min(kTogether, count - first)), static_cast<int>(std::max(1u, std::thread::hardware_concurrency())), [&](int row) { caption_of(first + row); });
+    }
     return all;
   }
 

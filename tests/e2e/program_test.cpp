@@ -82,6 +82,17 @@ TEST_F(ProgramTest, ScenesShowTheCharactersThatAreWanted) {
   expect_failure({"scenes", "--characters", "mia", "--place", "still-life", "--out", out_}, 2, "cannot stand in a still life");
 }
 
+TEST_F(ProgramTest, ShippedModelsAreListedAsWhatTheyAre) {
+  const ProgramResult listed = run({"models", "list", "--json"});
+  ASSERT_EQ(listed.code, 0) << listed.errors;
+  std::map<std::string, std::string> families;
+  const Json document = Json::parse(listed.output);
+  for (const Json& model : document.at("models")) families[model.at("name")] = model.at("family");
+  const std::map<std::string, std::string> shipped = {{"judge", "judge"}, {"mini", "sd1"}, {"mini-biformer", "backbone"}, {"mini-controlnet-depth", "controlnet-sd1"}, {"mini-controlnet-edges", "controlnet-sd1"},
+                                                      {"mini-inpaint", "sd1-inpainting"}, {"mini-rgt", "upscaler"}, {"mini-vsa", "backbone"}, {"mini-xl", "sdxl"}};
+  for (const auto& [name, family] : shipped) EXPECT_EQ(families[name], family) << name;
+}
+
 TEST_F(ProgramTest, TheSmallWorldIsDrawnWithItsTruth) {
   ASSERT_EQ(run({"scenes", "--world", "small", "--count", "2", "--size", "64", "--out", out_, "-q"}).code, 0);
   std::istringstream lines(read_file(fs::path(out_) / "captions.jsonl"));

@@ -93,7 +93,7 @@ TEST_F(TrainingConfig, DefaultsAreFilledIn) {
 TEST(TrainingConfigs, TheCommittedOnesAreRight) {
   const std::filesystem::path root = ATTELIER_SOURCE_DIR;
   int64_t count = 0;
-  for (const char* folder : {"assets/mini/training", "assets/mini-rgt/x2/training", "assets/mini-rgt/x4/training", "assets/mini-biformer/training", "assets/mini-vsa/training", "assets/examples/training"})
+  for (const char* folder : {"assets/mini/training", "assets/mini-controlnet-edges/training", "assets/mini-inpaint/training", "assets/mini-xl/training", "assets/mini-rgt/x2/training", "assets/mini-rgt/x4/training", "assets/mini-biformer/training", "assets/mini-vsa/training", "assets/examples/training", "assets/examples/training/family"})
     for (const auto& entry : std::filesystem::directory_iterator(root / folder)) {
       if (entry.path().extension() != ".json") continue;
       ++count;

@@ -176,7 +176,12 @@ TEST(WorldSource, KnowsItsTruth) {
   const at::Tensor length = a.normals.norm(2, 2);
   EXPECT_TRUE(at::allclose(length.masked_select(a.depth > 0), at::ones({(a.depth > 0).sum().item<int64_t>()}), 1e-3, 1e-3));
   EXPECT_GT(a.instances.max().item<int64_t>(), 0);
-  const auto captions = world->captions(20);
+  const auto captions = world->captions(20, {});
+  std::stop_source stop;
+  Context stopped;
+  stopped.stop = stop.get_token();
+  stopped.progress = [&](const Progress&) { stop.request_stop(); };
+  EXPECT_THROW(world->captions(200, stopped), Interrupted);
   EXPECT_GE(std::set<std::string>(captions.begin(), captions.end()).size(), 15u);
 }
 
@@ -297,7 +302,7 @@ TEST(Samples, AFailureInOneOfSeveralThreadsIsThrown) {
       if (number == 3) fail(ExitCode::kBadInput, "gone");
       return {.pixels = at::zeros({3, 1, 1}, at::kByte)};
     }
-    std::vector<std::string> captions(int64_t) const override { return {}; }
+    std::vector<std::string> captions(int64_t, const Context&) const override { return {}; }
   } source;
   EXPECT_EQ(draw_samples(source, 0, 3, 2).size(), 3u);
   EXPECT_TRUE(contains(message_of(ExitCode::kBadInput, [&] { draw_samples(source, 0, 8, 4); }), "gone"));

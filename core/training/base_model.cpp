@@ -73,6 +73,11 @@ void BaseModel::export_surroundings(const fs::path& folder, const std::string& c
   write_file_atomically(folder / "model_index.json", index.dump(2) + "\n");
 }
 
+void own_weights(nn::Module& module) {
+  c10::NoGradGuard no_grad;
+  for (const nn::NamedParameter& entry : module.named_parameters()) entry.parameter->value = entry.parameter->value.clone();
+}
+
 ConfigShape base_model_shape() {
   ConfigShape shape;
   shape.parameters = {{.name = "model", .label = "model", .help = "The checkpoint: a path relative to the configuration, or a name", .type = ParameterType::kText, .default_value = nullptr}};

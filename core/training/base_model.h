@@ -38,6 +38,9 @@ class BaseModel {
   std::map<std::string, PromptEmbedding> known_;
 };
 
+/// Puts every weight into storage of its own: a file's, which they may share, is not written to.
+void own_weights(nn::Module& module);
+
 /// The parameter "model": a path relative to the configuration, or a name that resolve_model knows.
 ConfigShape base_model_shape();
 /// Adds a problem unless "model" is there and has a UNet, an autoencoder and a text encoder, and "picture_size" suits it; true if it may be opened.

@@ -4,9 +4,8 @@
 #include <algorithm>
 #include <cmath>
 
-#include "core/training/base_model.h"
+#include "core/training/checkpoint_objective.h"
 #include "core/training/conditions.h"
-#include "core/training/denoising_objective.h"
 #include "core/training/objectives.h"
 #include "core/training/pictures.h"
 #include "core/weights/load.h"
@@ -41,10 +40,10 @@ std::vector<std::string> conditions_of(const Json& config) {
   return names;
 }
 
-class ControlNetObjective : public DenoisingObjective {
+class ControlNetObjective : public CheckpointObjective {
  public:
   ControlNetObjective(const Json& config, const fs::path& base_folder, std::unique_ptr<BaseModel> base, int64_t size, std::shared_ptr<const SampleSource> source)
-      : DenoisingObjective(config, base->model().scheduler_config(), std::move(source)), base_(std::move(base)), size_(size), net_(controlnet_config(config, base_folder, base_->model().files())) {
+      : CheckpointObjective(config, std::move(base), size, std::move(source)), net_(controlnet_config(config, base_folder, this->base().model().files())) {
     for (const std::string& name : conditions_of(config)) kinds_.push_back(condition_named(name));
     if (!config.at("start").is_null()) start_ = ModelFiles(start_path(config, base_folder)).weights("controlnet");
   }
@@ -56,12 +55,12 @@ class ControlNetObjective : public DenoisingObjective {
     c10::NoGradGuard no_grad;
     if (start_) {
       load_weights(net_, *start_, at::kCPU, at::kFloat);
-      for (const nn::NamedParameter& entry : net_.named_parameters()) entry.parameter->value = entry.parameter->value.clone();  // a file's storage is not written to
+      own_weights(net_);
       return net_.to(device, at::kFloat);
     }
     net_.initialise(generator);
     std::map<std::string, at::Tensor> originals;
-    for (const nn::NamedParameter& entry : base_->unet().named_parameters()) originals[entry.name] = entry.parameter->value;
+    for (const nn::NamedParameter& entry : base().unet().named_parameters()) originals[entry.name] = entry.parameter->value;
     for (const nn::NamedParameter& entry : net_.named_parameters()) {
       at::Tensor& value = entry.parameter->value;
       const bool zero = entry.name.starts_with("controlnet_down_blocks.") || entry.name.starts_with("controlnet_mid_block.") || entry.name.starts_with("controlnet_cond_embedding.conv_out.");
@@ -86,26 +85,18 @@ class ControlNetObjective : public DenoisingObjective {
   void export_model(const fs::path& folder, const Context&) override { write_component(folder, net_.config().to_json(), "diffusion_pytorch_model.safetensors", net_); }
 
  protected:
-  at::Tensor encode(const at::Tensor& picture) override { return base_->encode(picture); }
-  at::Tensor decode(const at::Tensor& latent) override { return base_->decode(latent); }
   void complete(Example& example, const Sample& sample, std::mt19937_64& random) override { example.condition = condition_picture(sample, kinds_[random() % kinds_.size()]); }
 
   at::Tensor predict(const NoisyBatch& batch, const Context&) override {
-    UNetInputs inputs;
-    inputs.sample = batch.noisy;
-    inputs.timestep = batch.timestep;
-    base_->tell(inputs, batch.captions, size_);
-    ForwardContext context;
-    context.recompute = recompute();
+    UNetInputs inputs = inputs_of(batch);
+    const ForwardContext context = forward_context();
     ControlNetResiduals residuals = net_.forward(inputs, batch.condition, 1, false, context);
     inputs.down_residuals = std::move(residuals.down);
     inputs.mid_residual = std::move(residuals.mid);
-    return base_->unet().forward(inputs, context);
+    return base().unet().forward(inputs, context);
   }
 
  private:
-  std::unique_ptr<BaseModel> base_;
-  int64_t size_;
   std::vector<ConditionKind> kinds_;
   ControlNet net_;
   std::shared_ptr<const TensorSource> start_;  // null: from the UNet

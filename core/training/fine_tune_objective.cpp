@@ -2,8 +2,7 @@
 #include <c10/core/GradMode.h>
 
 #include "core/base/files.h"
-#include "core/training/base_model.h"
-#include "core/training/denoising_objective.h"
+#include "core/training/checkpoint_objective.h"
 #include "core/training/objectives.h"
 #include "core/training/pictures.h"
 
@@ -14,22 +13,22 @@ namespace fs = std::filesystem;
 
 constexpr const char* kTextEncoders[] = {"text_encoder", "text_encoder_2"};
 
-class FineTuneObjective : public DenoisingObjective {
+class FineTuneObjective : public CheckpointObjective {
  public:
   FineTuneObjective(const Json& config, std::unique_ptr<BaseModel> base, int64_t size, std::shared_ptr<const SampleSource> source)
-      : DenoisingObjective(config, base->model().scheduler_config(), std::move(source)), base_(std::move(base)), size_(size), trains_text_(config.at("train_text_encoder").get<bool>()) {
-    trained_.add("unet", base_->unet());
+      : CheckpointObjective(config, std::move(base), size, std::move(source)), trains_text_(config.at("train_text_encoder").get<bool>()) {
+    trained_.add("unet", this->base().unet());
     if (!trains_text_) return;
-    encoders_ = base_->text_encoders(true);
+    encoders_ = this->base().text_encoders(true);
     for (size_t i = 0; i < encoders_.size(); ++i) trained_.add(kTextEncoders[i], *encoders_[i]);
   }
 
   nn::Module& module() override { return trained_; }
 
-  /// The checkpoint's weights, in storage of their own: a file's is not written to.
+  /// The checkpoint's weights.
   void initialise(at::Generator, at::Device) override {
     c10::NoGradGuard no_grad;
-    for (const nn::NamedParameter& entry : trained_.named_parameters()) entry.parameter->value = entry.parameter->value.clone();
+    own_weights(trained_);
   }
 
   at::Tensor sheet(const Context& context) override {
@@ -45,22 +44,14 @@ class FineTuneObjective : public DenoisingObjective {
   }
 
   void export_model(const fs::path& folder, const Context&) override {
-    base_->export_surroundings(folder, base_->model().is_xl() ? "StableDiffusionXLPipeline" : "StableDiffusionPipeline");
-    write_component(folder / "unet", base_->unet().config().to_json(), "diffusion_pytorch_model.safetensors", base_->unet());
-    for (size_t i = 0; i < encoders_.size(); ++i) write_component(folder / kTextEncoders[i], base_->model().files().config(kTextEncoders[i]), "model.safetensors", *encoders_[i]);
+    base().export_surroundings(folder, base().model().is_xl() ? "StableDiffusionXLPipeline" : "StableDiffusionPipeline");
+    write_component(folder / "unet", base().unet().config().to_json(), "diffusion_pytorch_model.safetensors", base().unet());
+    for (size_t i = 0; i < encoders_.size(); ++i) write_component(folder / kTextEncoders[i], base().model().files().config(kTextEncoders[i]), "model.safetensors", *encoders_[i]);
   }
 
  protected:
-  at::Tensor encode(const at::Tensor& picture) override { return base_->encode(picture); }
-  at::Tensor decode(const at::Tensor& latent) override { return base_->decode(latent); }
   at::Tensor predict(const NoisyBatch& batch, const Context&) override {
-    UNetInputs inputs;
-    inputs.sample = batch.noisy;
-    inputs.timestep = batch.timestep;
-    base_->tell(inputs, batch.captions, size_, trains_text_);
-    ForwardContext context;
-    context.recompute = recompute();
-    return base_->unet().forward(inputs, context);
+    return base().unet().forward(inputs_of(batch, trains_text_), forward_context());
   }
 
  private:
@@ -69,8 +60,6 @@ class FineTuneObjective : public DenoisingObjective {
     using nn::Module::add;
   };
 
-  std::unique_ptr<BaseModel> base_;
-  int64_t size_;
   bool trains_text_;
   std::vector<TextEncoder*> encoders_;
   Trained trained_;

@@ -3,8 +3,7 @@
 #include <c10/core/GradMode.h>
 
 #include "core/diffusion/latents.h"
-#include "core/training/base_model.h"
-#include "core/training/denoising_objective.h"
+#include "core/training/checkpoint_objective.h"
 #include "core/training/masks.h"
 #include "core/training/objectives.h"
 #include "core/training/pictures.h"
@@ -32,10 +31,10 @@ void start_from(UNet& unet, UNet& original) {
   }
 }
 
-class InpaintingObjective : public DenoisingObjective {
+class InpaintingObjective : public CheckpointObjective {
  public:
   InpaintingObjective(const Json& config, std::unique_ptr<BaseModel> base, int64_t size, std::shared_ptr<const SampleSource> source)
-      : DenoisingObjective(config, base->model().scheduler_config(), std::move(source)), base_(std::move(base)), size_(size), unet_(inpainting_config(base_->model().files())) {
+      : CheckpointObjective(config, std::move(base), size, std::move(source)), unet_(inpainting_config(this->base().model().files())) {
     for (const std::string& name : config.at("masks").get<std::vector<std::string>>()) masks_.push_back(mask_named(name));
   }
 
@@ -43,7 +42,7 @@ class InpaintingObjective : public DenoisingObjective {
 
   void initialise(at::Generator, at::Device device) override {
     c10::NoGradGuard no_grad;
-    const ModelFiles& files = base_->model().files();
+    const ModelFiles& files = base().model().files();
     UNet original(UNetConfig::from_json(files.config("unet")));
     load_weights(original, *files.weights("unet"), at::kCPU, at::kFloat);
     start_from(unet_, original);
@@ -62,13 +61,11 @@ class InpaintingObjective : public DenoisingObjective {
   }
 
   void export_model(const fs::path& folder, const Context&) override {
-    base_->export_surroundings(folder, base_->model().is_xl() ? "StableDiffusionXLInpaintPipeline" : "StableDiffusionInpaintPipeline");
+    base().export_surroundings(folder, base().model().is_xl() ? "StableDiffusionXLInpaintPipeline" : "StableDiffusionInpaintPipeline");
     write_component(folder / "unet", unet_.config().to_json(), "diffusion_pytorch_model.safetensors", unet_);
   }
 
  protected:
-  at::Tensor encode(const at::Tensor& picture) override { return base_->encode(picture); }
-  at::Tensor decode(const at::Tensor& latent) override { return base_->decode(latent); }
 
   void complete(Example& example, const Sample& sample, std::mt19937_64& random) override {
     const at::Tensor mask = random_mask(masks_[random() % masks_.size()], sample.pixels.size(1), sample.instances, random).unsqueeze(0);
@@ -78,18 +75,12 @@ class InpaintingObjective : public DenoisingObjective {
   }
 
   at::Tensor predict(const NoisyBatch& batch, const Context&) override {
-    UNetInputs inputs;
+    UNetInputs inputs = inputs_of(batch);
     inputs.sample = at::cat({batch.noisy, inpainting_channels(batch.mask, batch.masked, batch.noisy.size(0))}, 1);
-    inputs.timestep = batch.timestep;
-    base_->tell(inputs, batch.captions, size_);
-    ForwardContext context;
-    context.recompute = recompute();
-    return unet_.forward(inputs, context);
+    return unet_.forward(inputs, forward_context());
   }
 
  private:
-  std::unique_ptr<BaseModel> base_;
-  int64_t size_;
   UNet unet_;
   std::vector<MaskKind> masks_;
 };

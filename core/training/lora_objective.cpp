@@ -1,8 +1,7 @@
 // Low-rank adaptation of a checkpoint to a few pictures (Hu et al. 2021; with ten pictures of one subject, what DreamBooth is used for).
 #include <c10/core/GradMode.h>
 
-#include "core/training/base_model.h"
-#include "core/training/denoising_objective.h"
+#include "core/training/checkpoint_objective.h"
 #include "core/training/lora_layers.h"
 #include "core/training/objectives.h"
 #include "core/training/pictures.h"
@@ -20,12 +19,10 @@ std::vector<std::string> endings_of(const Json& config) {
   return endings;
 }
 
-class LoraObjective : public DenoisingObjective {
+class LoraObjective : public CheckpointObjective {
  public:
   LoraObjective(const Json& config, std::unique_ptr<BaseModel> base, int64_t size, std::shared_ptr<const SampleSource> source)
-      : DenoisingObjective(config, base->model().scheduler_config(), std::move(source)),
-        base_(std::move(base)),
-        size_(size),
+      : CheckpointObjective(config, std::move(base), size, std::move(source)),
         trains_text_(config.at("train_text_encoder").get<bool>()),
         layers_(targets(), endings_of(config), config.at("rank"), config.at("alpha").is_null() ? config.at("rank").get<double>() : config.at("alpha").get<double>()) {}
 
@@ -54,29 +51,19 @@ class LoraObjective : public DenoisingObjective {
   }
 
  protected:
-  at::Tensor encode(const at::Tensor& picture) override { return base_->encode(picture); }
-  at::Tensor decode(const at::Tensor& latent) override { return base_->decode(latent); }
   at::Tensor predict(const NoisyBatch& batch, const Context&) override {
-    UNetInputs inputs;
-    inputs.sample = batch.noisy;
-    inputs.timestep = batch.timestep;
-    base_->tell(inputs, batch.captions, size_, trains_text_);
-    ForwardContext context;
-    context.recompute = recompute();
-    return base_->unet().forward(inputs, context);
+    return base().unet().forward(inputs_of(batch, trains_text_), forward_context());
   }
 
  private:
   std::vector<LoraTarget> targets() {
-    std::vector<LoraTarget> all = {{"unet", &base_->unet()}};
+    std::vector<LoraTarget> all = {{"unet", &base().unet()}};
     if (!trains_text_) return all;
     const char* names[] = {"text_encoder", "text_encoder_2"};
-    for (TextEncoder* encoder : base_->text_encoders(true)) all.push_back({names[all.size() - 1], encoder});
+    for (TextEncoder* encoder : base().text_encoders(true)) all.push_back({names[all.size() - 1], encoder});
     return all;
   }
 
-  std::unique_ptr<BaseModel> base_;
-  int64_t size_;
   bool trains_text_;
   LoraLayers layers_;
 };

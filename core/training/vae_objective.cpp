@@ -67,7 +67,7 @@ class VaeObjective : public Objective {
     c10::NoGradGuard no_grad;
     if (start_) {
       load_weights(vae_, *start_, at::kCPU, at::kFloat);
-      for (const nn::NamedParameter& entry : vae_.named_parameters()) entry.parameter->value = entry.parameter->value.clone();  // a file's storage is not written to
+      own_weights(vae_);
       return vae_.to(device, at::kFloat);
     }
     vae_.initialise(generator);

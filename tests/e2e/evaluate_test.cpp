@@ -88,7 +88,8 @@ TEST_F(EvaluateTest, RefusesWhatCannotBe) {
   expect_failure("generate", {"--pictures", "2", "--out", (home_ / "nowhere").string()}, 3, "nowhere");
   expect_failure("controlnet", {"--out", out}, 4, "--controlnet");
   expect_failure("controlnet", {"--controlnet", "no-such-net", "--out", out}, 4, "no-such-net");
-  expect_failure("controlnet", {"--controlnet", (*models_ / "tiny").string(), "--out", out}, 2, "--world full");
+  expect_failure("controlnet", {"--controlnet", (*models_ / "tiny").string(), "--out", out}, 4, "is no ControlNet");
+  expect_failure("inpaint", {"--out", out}, 4, "--against");
   expect_failure("generate", {"--world", "full", "--out", out}, 4, "knows the small world");
   expect_failure("generate", {"--judge", (*models_ / "tiny").string(), "--out", out}, 4, "is no judge");
   expect_failure("generate", {"--model", "no-such-model", "--out", out}, 4, "no-such-model");

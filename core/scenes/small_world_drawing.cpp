@@ -281,13 +281,13 @@ class Painter {
 
 void draw_scene(const SceneDescription& scene, uint64_t detail_seed, int64_t size, float* rgb, StageMaps* maps) {
   const Canvas canvas{size, rgb};
+  Canvas stage = canvas;
   if (maps != nullptr) {
     maps->depth.assign(static_cast<size_t>(size * size), 0);
     maps->things.assign(static_cast<size_t>(size * size), 0);
-    Painter({size, rgb, maps->depth.data(), maps->things.data()}, scene, detail_seed).paint();
-  } else {
-    Painter(canvas, scene, detail_seed).paint();
+    stage.depth = maps->depth.data(), stage.things = maps->things.data();
   }
+  Painter(stage, scene, detail_seed).paint();
   apply_style(canvas, scene.style, detail_seed ^ 0x57e1e);
   for (int64_t i = 0; i < size * size * 3; ++i) rgb[i] = std::clamp(rgb[i], 0.0f, 1.0f);
 }

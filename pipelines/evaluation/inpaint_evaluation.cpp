@@ -86,7 +86,8 @@ EvaluationResult run(const EvaluationRequest& request, const Context& context) {
   result.procedure = {
       fmt::format("{} scenes of the {} world with seeds that no training uses; a box around the first thing is repainted with the scene's caption, {} steps, guidance {}, the same noise for both models.",
                   request.pictures, name_of(request.world), request.steps, request.guidance),
-      "Both models see no pixel of the thing; the judge reads the whole picture, so that what lies outside the box counts too."};
+      "The judge reads the whole picture, so that what lies outside the box counts too."};
+  result.procedure.push_back(request.params.value("strength", 1.0) < 1 ? "With a strength below 1 the start holds a trace of what lies under the mask, for both models alike." : "Both models start from noise alone and see no pixel of the thing.");
   return result;
 }
 

@@ -8,7 +8,7 @@
 namespace attelier {
 namespace {
 
-enum : size_t { kBlended, kMade, kDrawn, kArms };
+enum : size_t { kBlended, kMade, kBoth, kDrawn, kArms };
 
 /// f32 [S, S]: 1 where a box around the scene's first thing lies, a sixteenth of the picture wider on each side; a box in the middle where there is none.
 at::Tensor mask_around_thing(const LabelledScene& scene) {
@@ -55,8 +55,9 @@ EvaluationResult run(const EvaluationRequest& request, const Context& context) {
   EvaluationResult result;
   result.arms = {{"blended", "the other model: at every step what is kept is put back, noisy, around what is painted"},
                  {"made for masks", "the model itself, from the same noise"},
+                 {"both", "the model itself, and what is kept is put back at every step"},
                  {"drawn", "the world's own picture: the truth itself"}};
-  result.comparisons = {{kBlended, kMade}};
+  result.comparisons = {{kBlended, kMade}, {kBlended, kBoth}};
   using enum Measure::Better;
   Measure seam = blank_measure("seam", "how much further than in the drawn picture neighbours on either side of the mask's border are apart, in 8-bit steps of luminance", kLower, kArms, items);
   Measure inside = blank_measure("inside", "PSNR in dB of what was repainted against the drawn picture, which is one of many good answers", kHigher, kArms, items);
@@ -65,11 +66,12 @@ EvaluationResult run(const EvaluationRequest& request, const Context& context) {
   for (size_t i = 0; i < items; ++i) {
     const LabelledScene scene = draw_labelled(request.world, held_out_seed(request.seed, static_cast<int64_t>(i)), {.size = size, .edges = false});
     const at::Tensor drawn = picture_of(scene), mask = mask_around_thing(scene), mask_picture = mask.expand({1, 3, size, size}).contiguous();
-    const nlohmann::json params = with_settings(request, {{"prompt", scene.caption}, {"seed", request.seed + i}, {"count", 1}, {"steps", request.steps}, {"guidance_scale", request.guidance}});
+    nlohmann::json params = with_settings(request, {{"prompt", scene.caption}, {"seed", request.seed + i}, {"count", 1}, {"steps", request.steps}, {"guidance_scale", request.guidance}});
     std::vector<at::Tensor> pictures;
-    for (Workbench* bench : {&blended, &made}) {
-      pictures.push_back(bench->make(kGenerateMethod, params, {{"image", drawn}, {"mask", mask_picture}}));
-      context.report("painting", 2 * static_cast<int64_t>(i) + static_cast<int64_t>(pictures.size()), 2 * request.pictures);
+    for (const size_t arm : {kBlended, kMade, kBoth}) {
+      if (arm == kBoth) params["keep_latents"] = true;
+      pictures.push_back((arm == kBlended ? blended : made).make(kGenerateMethod, params, {{"image", drawn}, {"mask", mask_picture}}));
+      context.report("painting", kDrawn * static_cast<int64_t>(i) + static_cast<int64_t>(pictures.size()), kDrawn * request.pictures);
     }
     pictures.push_back(drawn);
     const double drawn_step = step_at_border(drawn, mask);
@@ -79,15 +81,15 @@ EvaluationResult run(const EvaluationRequest& request, const Context& context) {
       if (request.judge != nullptr) verdicts.add(arm, i, compare_labels(scene.claims, judge_pictures(*request.judge, pictures[arm])[0].labels, words_of(request.world)));
     }
     if (i < 24)
-      result.examples.push_back({scene.caption, {{"kept", to_image(drawn * (1 - mask) + 0.5 * mask)}, {"blended", to_image(pictures[0])}, {"made for masks", to_image(pictures[1])}, {"drawn", to_image(drawn)}}});
+      result.examples.push_back({scene.caption, {{"kept", to_image(drawn * (1 - mask) + 0.5 * mask)}, {"blended", to_image(pictures[0])}, {"made for masks", to_image(pictures[1])}, {"both", to_image(pictures[2])}, {"drawn", to_image(drawn)}}});
   }
   result.measures = {seam, inside, outside};
   for (Measure& measure : verdicts.measures()) result.measures.push_back(std::move(measure));
   result.procedure = {
-      fmt::format("{} scenes of the {} world with seeds that no training uses; a box around the first thing is repainted with the scene's caption, {} steps, guidance {}, the same noise for both models.",
+      fmt::format("{} scenes of the {} world with seeds that no training uses; a box around the first thing is repainted with the scene's caption, {} steps, guidance {}, the same noise for all.",
                   request.pictures, name_of(request.world), request.steps, request.guidance),
       "The judge reads the whole picture, so that what lies outside the box counts too."};
-  result.procedure.push_back(request.params.value("strength", 1.0) < 1 ? "With a strength below 1 the start holds a trace of what lies under the mask, for both models alike." : "Both models start from noise alone and see no pixel of the thing.");
+  result.procedure.push_back(request.params.value("strength", 1.0) < 1 ? "With a strength below 1 the start holds a trace of what lies under the mask, for all alike." : "Under the mask all start from noise alone and see no pixel of the thing.");
   return result;
 }
 

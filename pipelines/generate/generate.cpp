@@ -73,14 +73,17 @@ class Batch {
     const at::Tensor noise = draw();
     const at::Tensor latent = start_inpainting(*scheduler_, image, noise, s_.strength);
     const at::Tensor mask = mask_to_latent(pictures_.mask, latent.size(2), latent.size(3), s_.largest_mask ? MaskReduction::kLargest : MaskReduction::kNearest).to(latent.options());
-    if (inpainting_unet) {
-      hooks.extra_channels = inpainting_channels(mask, encode(masked_picture(pictures_.picture, pictures_.mask)), count_);
-    } else {
+    if (!inpainting_unet) {
       // diffusers encodes the masked picture here too; only its draw matters to what follows.
       noise_(at::empty(latent.sizes(), latent.options().dtype(job_.model->vae_dtype())));
       hooks.after_step = keep_outside_mask(*scheduler_, image, noise, mask);
+      return latent;
     }
-    return latent;
+    hooks.extra_channels = inpainting_channels(mask, encode(masked_picture(pictures_.picture, pictures_.mask)), count_);
+    if (!s_.keep_latents) return latent;
+    // Encoded last, so that what is painted starts from the noise that it has without.
+    hooks.after_step = keep_outside_mask(*scheduler_, image.defined() ? image : encode(pictures_.picture), noise, mask);
+    return hooks.after_step(-1, latent);
   }
 
   Scheduler& scheduler() { return *scheduler_; }

@@ -86,6 +86,8 @@ const ParameterDescriptions& generate_parameters() {
       {.name = "control_prepare", .label = "Control picture", .help = "none: used as it is; canny: its edges are drawn first.", .type = kChoice, .default_value = "none",
        .choices = {"none", "canny"}},
       {.name = "keep_pixels", .label = "Keep pixels", .help = "Inpainting: put the picture's own pixels back outside the mask.", .type = kBoolean, .default_value = false},
+      {.name = "keep_latents", .label = "Keep latents", .help = "Inpainting models: put the picture's own latent back outside the mask before and after every step, as models not made for masks need it.",
+       .type = kBoolean, .default_value = false},
       {.name = "mask_crop", .label = "Crop to mask", .help = "Inpainting: paint only the mask's surroundings, with this margin, at full size.", .type = kInteger,
        .default_value = nullptr, .minimum = 0, .maximum = 65536, .unit = "px"},
       attention_parameter(),
@@ -157,6 +159,7 @@ GenerateSettings read_generate_settings(const MethodJob& job) {
   s.canny_low = p["canny_low"];
   s.canny_high = p["canny_high"];
   s.keep_pixels = p["keep_pixels"];
+  s.keep_latents = p["keep_latents"];
   s.largest_mask = p["mask_to_latent"] == "largest";
   if (inpaint && !p["mask_crop"].is_null()) s.mask_crop = p["mask_crop"].get<int64_t>();
   if (!p["lora"].is_null()) s.loras = p["lora"].get<std::vector<std::string>>();

@@ -29,7 +29,7 @@ struct GenerateSettings {
   double guidance = 7.5, rescale = 0, eta = 0, strength = 1;
   uint64_t seed = 0;
   int64_t width = 512, height = 512;
-  bool prompt_weights = false, long_prompt = false, guess_mode = false, canny = false, keep_pixels = false, largest_mask = false;
+  bool prompt_weights = false, long_prompt = false, guess_mode = false, canny = false, keep_pixels = false, keep_latents = false, largest_mask = false;
   std::optional<int64_t> mask_crop;
   double canny_low = 100, canny_high = 200;
   std::vector<ControlSettings> controls;

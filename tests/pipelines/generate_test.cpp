@@ -145,6 +145,23 @@ TEST(Generate, InpaintingKeepsTheLatentsOutsideTheMask) {
   EXPECT_GT((end(run) - latent).masked_select(mask == 1).abs().max().item<double>(), 1e-3);
 }
 
+TEST(Generate, KeepLatentsPutsThemBackForAnInpaintingModelToo) {
+  const auto encoded = [](const char* name) { return pipeline_fixture("generate.safetensors") + ":" + name; };
+  const auto repaint = [&](bool keep) {
+    return generate({{"prompt", ""}, {"prompt_embeds", encoded("prompt_embeds")}, {"negative_prompt_embeds", encoded("negative_prompt_embeds")}, {"keep_latents", keep}}, kMasked, "inpainting");
+  };
+  const MethodRun plain = repaint(false), kept = repaint(true);
+  const at::Tensor mask = mask_to_latent(binary_mask(to_tensor(to_gray(load_image(pipeline_fixture("mask.png"))))), 16, 16).expand_as(end(kept));
+  const at::Tensor start = plain.trace.at("latents.-1"), own_start = kept.trace.at("latents.-1");
+  EXPECT_TRUE(at::equal(own_start.masked_select(mask == 1), start.masked_select(mask == 1))) << "the same noise under the mask";
+  EXPECT_FALSE(at::equal(own_start.masked_select(mask == 0), start.masked_select(mask == 0)));
+  const at::Tensor picture = to_tensor(load_image(pipeline_fixture("picture.png"))) * 2 - 1;
+  // Equal up to the autoencoder's own draw, whose deviation is small.
+  const at::Tensor latent = shared_model().encode(picture, generator_noise(make_generator(5)), {});
+  EXPECT_LT((end(kept) - latent).masked_select(mask == 0).abs().mean().item<double>(), 0.25 * (end(plain) - latent).masked_select(mask == 0).abs().mean().item<double>());
+  EXPECT_GT(relative_difference(end(kept).masked_select(mask == 1), end(plain).masked_select(mask == 1)), 1e-4) << "what is painted sees what is kept";
+}
+
 TEST(Generate, KeepPixelsPutsThePictureBackOutsideTheMask) {
   const Image picture = load_image(pipeline_fixture("picture.png")), mask = load_image(pipeline_fixture("mask.png"));
   const MethodRun run = generate({{"keep_pixels", true}}, kMasked);

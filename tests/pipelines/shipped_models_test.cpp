@@ -70,6 +70,10 @@ TEST_F(ShippedModels, MiniInpaintRepaintsAndKeeps) {
   EXPECT_GE(mean(result, "place", 1), 0.75);
   EXPECT_GE(mean(result, "outside", 1), 14);
   EXPECT_GE(mean(result, "inside", 1), 9);
+  // With keep_latents: the rest as it was, and a border that is hardly to be seen.
+  EXPECT_GE(mean(result, "outside", 2), 28);
+  EXPECT_GE(mean(result, "inside", 2), 11);
+  EXPECT_LE(mean(result, "seam", 2), mean(result, "seam", 1) - 1);
 }
 
 }  // namespace

@@ -32,7 +32,7 @@ ConfigShape make_common_shape() {
       whole("steps", "Optimiser steps", 1000, 1),
       whole("batch", "Pictures of one forward pass", 16, 1, 65536),
       whole("accumulate", "Forward passes of one step", 1, 1, 1023),
-      flag("bfloat16", "Products and convolutions in bfloat16, weights in float32", true),
+      flag("bfloat16", "Products and convolutions in bfloat16, weights in float32; without effect on a processor that has no instructions for it", true),
       flag("recompute", "Gradient checkpointing: blocks compute again in the backward pass instead of keeping their insides", false),
       whole("save_every_seconds", "Time between checkpoints", 300, 1, 1e9),
       whole("save_every_steps", "Steps between checkpoints, beside the time; 0 = by time alone", 0, 0),

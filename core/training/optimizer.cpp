@@ -6,16 +6,17 @@
 #include <numbers>
 
 #include "core/base/error.h"
+#include "core/training/autocast.h"
 
 namespace attelier {
 namespace {
 
 /// The nearest orthogonal matrix, roughly: five Newton-Schulz steps with the quintic of Muon, which brings every singular value into [0.7, 1.2]. In
-/// bfloat16, as its authors do it: the direction needs no more.
+/// bfloat16, as its authors do it, where that is fast: the direction needs no more.
 at::Tensor orthogonalised(const at::Tensor& matrix) {
   const bool tall = matrix.size(0) > matrix.size(1);
   at::Tensor x = tall ? matrix.t() : matrix;
-  x = (x / (x.norm() + 1e-7)).to(at::kBFloat16).contiguous();
+  x = (x / (x.norm() + 1e-7)).to(multiplies_bfloat16(matrix.device().type()) ? at::kBFloat16 : at::kFloat).contiguous();
   for (int i = 0; i < 5; ++i) {
     const at::Tensor a = at::mm(x, x.t());
     x = at::addmm(x, at::addmm(a, a, a, -4.7750, 2.0315), x, 3.4445);

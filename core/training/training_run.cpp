@@ -5,6 +5,7 @@
 #include <chrono>
 #include <cmath>
 
+#include "core/training/autocast.h"
 #include "core/training/journal.h"
 #include "core/training/objectives.h"
 
@@ -217,6 +218,7 @@ TrainingResult train(const fs::path& config_path, const TrainingOptions& options
   check_checkpoint(folder, options);  // and of what a process that has ended meanwhile has left
   std::error_code none;
   if (!goes_on(options)) fs::remove(folder / "tokenizer" / "vocab.json", none);  // of an earlier run; learnt anew
+  if (checked.config.at("bfloat16") && !multiplies_bfloat16(context.device.type())) context.info("bfloat16: this processor has no instructions for it; float32 is faster and is used");
   const std::unique_ptr<Objective> objective = make_objective(checked, base, options, context);
   return Run(*objective, checked.config, folder, context).go(options);
 }

@@ -32,12 +32,19 @@ ATTELIER_ALONE void scores(const Word* const* rows, int64_t words, const Word* q
   }
 #pragma GCC unroll 8
   for (int i = 0; i < kHeld; ++i) {
+    const float own_scale = scale[i], own_bias = bias[i];
 #pragma GCC unroll 4
     for (int v = 0; v < kVectors; ++v) {
-      const Vector score = sum[i][v] * scale[i] + bias[i];
-      store(z + i * kStrip + v * kLanes, score);
-      highest[v] = maximum(highest[v], score);
+      sum[i][v] = sum[i][v] * own_scale + own_bias;
+      store(z + i * kStrip + v * kLanes, sum[i][v]);
     }
+  }
+#pragma GCC unroll 4
+  for (int v = 0; v < kVectors; ++v) {
+    Vector top = highest[v];
+#pragma GCC unroll 8
+    for (int i = 0; i < kHeld; ++i) top = maximum(top, sum[i][v]);
+    highest[v] = top;
   }
 }
 

@@ -158,27 +158,30 @@ inline void weigh(const KeyTile& tile, const Vector* highest, StepScratch scratc
   float* z_pair = scratch.z;
   Word* pairs = scratch.pairs;
   for (int64_t n = 0; n < count; n += 2, z_pair += 2 * kStrip, pairs += kStrip) {
-#pragma GCC unroll 4
-    for (int v = 0; v < kVectors; ++v) {
-      Vector pair[2];
+    Vector p[2][kVectors];
 #pragma GCC unroll 2
-      for (int i = 0; i < 2; ++i) {
-        float* const z = z_pair + i * kStrip + v * kLanes;
-        Vector p = exp_of_nonpositive(load(z) - highest[v]);
-        sum[v] += p;
+    for (int i = 0; i < 2; ++i) {
+#pragma GCC unroll 4
+      for (int v = 0; v < kVectors; ++v) p[i][v] = load(z_pair + i * kStrip + v * kLanes) - highest[v];
+      exp_of_nonpositive(p[i]);
+#pragma GCC unroll 4
+      for (int v = 0; v < kVectors; ++v) {
+        sum[v] += p[i][v];
         if constexpr (kCapture) {
           float* const kept = captured + (n + i) * kStrip + v * kLanes;
           __builtin_prefetch(kept + kKeysAhead * kStrip, 1);
-          store(kept, p);
+          store(kept, p[i][v]);
         }
         if constexpr (kGain) {
-          p *= tile.gain[n + i];
-          gained_sum[v] += p;
+          p[i][v] *= tile.gain[n + i];
+          gained_sum[v] += p[i][v];
         }
-        pair[i] = p;
-        if constexpr (!Product::kPairs) store(z, p);
+        if constexpr (!Product::kPairs) store(z_pair + i * kStrip + v * kLanes, p[i][v]);
       }
-      if constexpr (Product::kPairs) store(pairs + v * kLanes, bfloat16_pairs(pair[0], pair[1]));
+    }
+    if constexpr (Product::kPairs) {
+#pragma GCC unroll 4
+      for (int v = 0; v < kVectors; ++v) store(pairs + v * kLanes, bfloat16_pairs(p[0][v], p[1][v]));
     }
   }
 }

@@ -63,6 +63,14 @@ ATTELIER_INLINE Vector maximum(Vector a, Vector b) {
 #endif
 }
 
+/// x in a register, and not fetched again for every use, where there are only 16.
+ATTELIER_INLINE Vector held(Vector x) {
+#if defined(__AVX2__) && !defined(__AVX512F__)
+  asm("" : "+x"(x));
+#endif
+  return x;
+}
+
 ATTELIER_INLINE float sum_of_lanes(Vector x) {
   float lanes[kLanes];
   std::memcpy(lanes, &x, sizeof x);
@@ -71,20 +79,41 @@ ATTELIER_INLINE float sum_of_lanes(Vector x) {
   return lanes[0];
 }
 
-/// e^x for x <= 0, within 3 ulp near 0; 0 below 2^-126, so 0 for -inf.
-ATTELIER_INLINE Vector exp_of_nonpositive(Vector x) {
+/// x -> e^x for x <= 0, within 3 ulp near 0; 0 below 2^-126, so 0 for -inf. Several vectors go through every operation together, so that its constant is
+/// fetched once for all of them: with 16 registers fetching takes longer than computing.
+template <int kCount>
+ATTELIER_INLINE void exp_of_nonpositive(Vector (&x)[kCount]) {
   constexpr float kLog2E = 1.44269504088896341f;
   constexpr float kMagic = 12582912.0f;  // 1.5 * 2^23: adding it rounds to an integer, which the low bits then hold
-  const Vector shifted = x * kLog2E + kMagic;
-  const Vector f = x * kLog2E - (shifted - kMagic);  // in [-1/2, 1/2]
-  // Minimax polynomial of 2^f of degree 5 with p(0) = 1: relative error 9e-8, with rounding 1.6e-7.
-  Vector p = f * 1.32647273e-3f + 9.67151270e-3f;
-  p = p * f + 5.55073374e-2f;
-  p = p * f + 2.40222421e-1f;
-  p = p * f + 6.93146978e-1f;
-  p = p * f + 1.0f;
-  const auto scaled = reinterpret_cast<Vector>(reinterpret_cast<Bits>(p) + (reinterpret_cast<Bits>(shifted) << 23));
-  return x < -87.33f ? Vector{} : scaled;
+  // Minimax polynomial of 2^f of degree 5 with p(0) = 1, f in [-1/2, 1/2]: relative error 9e-8, with rounding 1.6e-7.
+  constexpr float kTerms[] = {1.32647273e-3f, 9.67151270e-3f, 5.55073374e-2f, 2.40222421e-1f, 6.93146978e-1f, 1.0f};
+  Vector shifted[kCount], f[kCount], p[kCount];
+  const Vector log2e = held(splat(kLog2E)), magic = held(splat(kMagic));
+#pragma GCC unroll 4
+  for (int i = 0; i < kCount; ++i) shifted[i] = x[i] * log2e + magic;
+#pragma GCC unroll 4
+  for (int i = 0; i < kCount; ++i) f[i] = x[i] * log2e - (shifted[i] - magic);
+  const Vector first = held(splat(kTerms[0])), second = held(splat(kTerms[1]));
+#pragma GCC unroll 4
+  for (int i = 0; i < kCount; ++i) p[i] = f[i] * first + second;
+#pragma GCC unroll 4
+  for (int t = 2; t < 6; ++t) {
+    const Vector term = held(splat(kTerms[t]));
+#pragma GCC unroll 4
+    for (int i = 0; i < kCount; ++i) p[i] = p[i] * f[i] + term;
+  }
+  const Vector lowest = held(splat(-87.33f));
+#pragma GCC unroll 4
+  for (int i = 0; i < kCount; ++i) {
+    const auto scaled = reinterpret_cast<Vector>(reinterpret_cast<Bits>(p[i]) + (reinterpret_cast<Bits>(shifted[i]) << 23));
+    x[i] = x[i] < lowest ? Vector{} : scaled;
+  }
+}
+
+ATTELIER_INLINE Vector exp_of_nonpositive(Vector x) {
+  Vector one[] = {x};
+  exp_of_nonpositive(one);
+  return one[0];
 }
 
 /// ln x within 2 ulp, for x from 2^-126 on.

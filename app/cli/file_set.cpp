@@ -1,7 +1,8 @@
 #include "app/cli/file_set.h"
 
+#include <sys/stat.h>
+
 #include <cerrno>
-#include <cstdlib>
 #include <cstring>
 
 #include "core/base/error.h"
@@ -11,10 +12,11 @@ namespace attelier {
 
 namespace fs = std::filesystem;
 
-FileSet::FileSet(const fs::path& folder) : folder_(folder) {
-  std::string name = (folder / ".attelier-XXXXXX").string();
-  if (mkdtemp(name.data()) == nullptr) fail(ExitCode::kBadInput, "{}: cannot be written: {}; choose another folder with --out", folder.string(), std::strerror(errno));
-  hidden_ = name;
+FileSet::FileSet(const fs::path& folder) : folder_(folder), hidden_(temporary_beside(folder / kHiddenFolder)) {
+  remove_abandoned_files(folder);
+  std::error_code ignored;
+  fs::remove_all(hidden_, ignored);  // of a process that had this one's number
+  if (mkdir(hidden_.c_str(), 0755) != 0) fail(ExitCode::kBadInput, "{}: cannot be written: {}; choose another folder with --out", folder.string(), std::strerror(errno));
 }
 
 FileSet::~FileSet() {

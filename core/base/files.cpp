@@ -38,9 +38,28 @@ std::string read_file(const fs::path& path, uint64_t limit) {
 
 namespace {
 
-/// Removes what killed writers left in a folder, once a process: files NAME.tmp-PID that nobody wrote to for an hour and whose process is gone. The hour is for
-/// processes that cannot be seen from here, on another machine or in another container.
-void remove_leftovers(const fs::path& folder) {
+constexpr std::string_view kTemporary = ".tmp-";
+
+/// The process of NAME.tmp-PID, or of NAME.EXT.tmp-PID.EXT, whose writer goes by the name's end; 0 for other names.
+pid_t writer_of(std::string_view name) {
+  const size_t mark = name.rfind(kTemporary);
+  if (mark == std::string::npos || mark == 0) return 0;
+  pid_t process = 0;
+  const char *const digits = name.data() + mark + kTemporary.size(), *const stop = name.data() + name.size();
+  const auto [parsed, problem] = std::from_chars(digits, stop, process);
+  if (problem != std::errc() || process <= 0) return 0;
+  const std::string_view rest(parsed, stop);
+  return rest.empty() || (rest.starts_with('.') && name.substr(0, mark).ends_with(rest)) ? process : 0;
+}
+
+}  // namespace
+
+fs::path temporary_beside(const fs::path& path) {
+  fs::path temporary = path;
+  return temporary += fmt::format("{}{}", kTemporary, getpid());
+}
+
+void remove_abandoned_files(const fs::path& folder) {
   static std::mutex mutex;
   static std::set<fs::path> seen;
   std::error_code error;
@@ -48,27 +67,22 @@ void remove_leftovers(const fs::path& folder) {
     const std::scoped_lock lock(mutex);
     if (!seen.insert(fs::absolute(folder, error)).second) return;
   }
-  constexpr std::string_view kMark = ".tmp-";
   for (fs::directory_iterator entry(folder.empty() ? "." : folder, error), end; !error && entry != end; entry.increment(error)) {
     const std::string name = entry->path().filename().string();
-    const size_t mark = name.rfind(kMark);
-    pid_t process = 0;
-    if (mark == std::string::npos || mark == 0) continue;
-    const char *digits = name.data() + mark + kMark.size(), *const stop = name.data() + name.size();
-    if (const auto [parsed, problem] = std::from_chars(digits, stop, process); problem != std::errc() || parsed != stop || process <= 0) continue;
+    const pid_t process = writer_of(name);
+    if (process == 0 || kill(process, 0) == 0 || errno != ESRCH) continue;
     std::error_code ignored;
-    if (!entry->is_regular_file(ignored) || kill(process, 0) == 0 || errno != ESRCH) continue;
+    const bool is_hidden_folder = entry->is_directory(ignored) && name.starts_with(kHiddenFolder);
     const auto written = entry->last_write_time(ignored);
-    if (!ignored && fs::file_time_type::clock::now() - written > std::chrono::hours(1)) fs::remove(entry->path(), ignored);
+    if (ignored || std::chrono::hours(1) > fs::file_time_type::clock::now() - written) continue;
+    if (is_hidden_folder) fs::remove_all(entry->path(), ignored);
+    else if (entry->is_regular_file(ignored)) fs::remove(entry->path(), ignored);
   }
 }
 
-}  // namespace
-
 void write_atomically(const fs::path& path, const std::function<void(const fs::path&)>& write) {
-  remove_leftovers(path.parent_path());
-  fs::path temporary = path;
-  temporary += fmt::format(".tmp-{}", getpid());
+  remove_abandoned_files(path.parent_path());
+  const fs::path temporary = temporary_beside(path);
   const auto give_up = [&](const std::string& reason) {
     std::error_code ignored;
     fs::remove(temporary, ignored);

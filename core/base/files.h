@@ -20,6 +20,16 @@ void write_file_atomically(const std::filesystem::path& path, std::string_view b
 /// The same for writers that need a path (libraries that open the file themselves): `write(temporary)` must create the file whole.
 void write_atomically(const std::filesystem::path& path, const std::function<void(const std::filesystem::path& temporary)>& write);
 
+/// `path`.tmp-PID: what a writer of this process works on until it is whole.
+std::filesystem::path temporary_beside(const std::filesystem::path& path);
+
+/// The name of a hidden folder of files that belong together is this with the ending of temporary_beside().
+inline constexpr std::string_view kHiddenFolder = ".attelier";
+
+/// Removes what killed writers left in a folder, once a process: temporary files, and hidden folders, that nobody wrote to for an hour and whose process is
+/// gone. The hour is for processes that cannot be seen from here, on another machine or in another container. write_atomically() calls it.
+void remove_abandoned_files(const std::filesystem::path& folder);
+
 /// Lower-case hexadecimal SHA-256.
 std::string sha256(std::string_view bytes);
 /// `progress` gets the number of bytes after every block; what it throws ends the reading.

@@ -56,10 +56,19 @@ TEST_F(Files, TheNextWriteRemovesWhatKilledWritersLeft) {
   leave(fmt::format("own.png.tmp-{}", getpid()), hours(2));
   leave(fmt::format("notes.tmp-{}a", gone), hours(2));
   leave("notes.tmp-", hours(2));
+  leave(fmt::format("film.mp4.tmp-{}.mp4", gone), hours(2));  // of a writer that goes by the name's end
+  leave(fmt::format("film.mp4.tmp-{}.png", gone), hours(2));
+  for (const char* name : {".attelier", "mine"}) {
+    const fs::path inner = folder / fmt::format("{}.tmp-{}", name, gone);
+    fs::create_directory(inner);
+    std::ofstream(inner / "a.png") << "half";
+    fs::last_write_time(inner, fs::file_time_type::clock::now() - hours(2));
+  }
   write_file_atomically(folder / "x", "whole");
   std::set<std::string> names;
   for (const auto& entry : fs::directory_iterator(folder)) names.insert(entry.path().filename().string());
-  EXPECT_EQ(names, (std::set<std::string>{"x", fmt::format("new.png.tmp-{}", gone), fmt::format("own.png.tmp-{}", getpid()), fmt::format("notes.tmp-{}a", gone), "notes.tmp-"}));
+  EXPECT_EQ(names, (std::set<std::string>{"x", fmt::format("new.png.tmp-{}", gone), fmt::format("own.png.tmp-{}", getpid()), fmt::format("notes.tmp-{}a", gone), "notes.tmp-",
+                                          fmt::format("film.mp4.tmp-{}.png", gone), fmt::format("mine.tmp-{}", gone)}));
 }
 
 TEST_F(Files, FullDeviceIsAnErrorWithItsReason) {

@@ -32,7 +32,7 @@ int guarded(const std::function<void()>& work, Invocation& invocation, const boo
     work();
     code = invocation.exit_code;
   } catch (const Interrupted&) {
-    note(Invocation::signal_received() == SIGTERM ? ExitCode::kTerminated : ExitCode::kInterrupted, "interrupted; finished files are kept");
+    note(Invocation::signal_received() == SIGTERM ? ExitCode::kTerminated : ExitCode::kInterrupted, fmt::format("interrupted; {}", invocation.what_stays));
   } catch (const WeightsError& error) {
     note(error.code(), verbose ? error.full() : error.is_shortened() ? fmt::format("{}\n  -v names all of them", error.what()) : error.what());
   } catch (...) {

@@ -6,6 +6,7 @@
 #include <functional>
 #include <stop_token>
 #include <string>
+#include <string_view>
 
 #include "core/base/context.h"
 
@@ -37,6 +38,8 @@ struct Invocation {
   Console console;
   std::stop_source stop;
   int exit_code = 0;
+  /// What an interruption leaves, for its last line.
+  std::string_view what_stays = "finished files are kept";
 
   Invocation();
   Context context();

@@ -98,6 +98,7 @@ void check_lora_options(const EvaluateOptions& options, const Json& params) {
 }
 
 void evaluate(const EvaluateOptions& options, Invocation& invocation) {
+  invocation.what_stays = "nothing was written";
   const auto start = std::chrono::steady_clock::now();
   const Evaluation& evaluation = *find_evaluation(options.method);
   const Json params = read_settings(options, evaluation);

@@ -182,6 +182,7 @@ void add_scenes_verb(CLI::App& app, Invocation& invocation) {
       write_small_world(options->world, context);
     } else {
       check_folder(options->world.folder, estimated_bytes(options->world));
+      invocation.what_stays = "nothing of this set was written, because its files belong together";
       write_world(options->world, context);
     }
     invocation.console.clear_line();

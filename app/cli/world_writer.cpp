@@ -230,13 +230,6 @@ int64_t estimated_bytes(const WorldOptions& o) {
   return o.count * pictures_per_scene(o) * pixels * (3 + (o.truth ? 11 + (o.output == WorldOutput::kVideo ? 18 : 0) : 0));
 }
 
-void write_world(const WorldOptions& options, const Context& context) {
-  try {
-    Writer(options, context).run();
-  } catch (const Interrupted&) {
-    context.warn("nothing of this set was written, because its files belong together");
-    throw;
-  }
-}
+void write_world(const WorldOptions& options, const Context& context) { Writer(options, context).run(); }
 
 }  // namespace attelier
